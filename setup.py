@@ -1,0 +1,107 @@
+"""Builds the extension modules; everything else about the package stands in pyproject.toml.
+
+Every `_core/<floor>/<room>.pyx` becomes `shadowland._core.<floor>.<room>`. `SHADOWLAND_DEBUG=1` builds with bounds checks
+and with `SHADOWLAND_DEBUG` defined for the C compiler.
+"""
+import os
+import platform
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+SOURCES = Path("_core")
+PACKAGE = Path("shadowland/_core")
+SHARED_UTILITY = "shadowland._core._cyutility"
+DEBUG = os.environ.get("SHADOWLAND_DEBUG", "0") not in ("", "0")
+MODE = "debug" if DEBUG else "release"
+JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def refuse_other_platforms() -> None:
+    machine = platform.machine()
+    if sys.platform != "linux" or machine not in ("x86_64", "aarch64"):
+        sys.exit(f"shadowland-net builds on Linux on x86-64 and aarch64 only; this is {sys.platform} on {machine}")
+
+
+def room_sources() -> list[Path]:
+    sources = sorted(SOURCES.glob("**/*.pyx"))
+    if not sources:                                 # an sdist without sources would build an empty wheel and say nothing
+        sys.exit(f"no .pyx file under {SOURCES.resolve()}: run from the project's root, with a complete source tree")
+    return sources
+
+
+def link_cimport_root() -> str:
+    """Let `cimport shadowland._core.base.x` find `_core/base/x.pxd`.
+
+    The link is relative: with an absolute one a copied tree would silently read the .pxd files of the old one.
+    """
+    root = Path("build/cimport")
+    link = root / "shadowland" / "_core"
+    target = Path("../../../_core")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink() or link.readlink() != target:
+        link.unlink(missing_ok=True)
+        link.symlink_to(target, target_is_directory=True)
+    return str(root)
+
+
+def mode_file() -> str:
+    """A file that is newer than every extension built in the other mode, so that a change of mode rebuilds them all."""
+    path = Path("build/mode")
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists() or path.read_text() != MODE:
+        path.write_text(MODE)
+    return str(path)
+
+
+def delete_orphans(sources: list[Path]) -> None:
+    """Delete built modules whose source is gone: Python would go on importing them."""
+    rooms = {source.relative_to(SOURCES).with_suffix("") for source in sources} | {Path("_cyutility")}
+    for root in (PACKAGE, *Path("build").glob(f"lib*/{PACKAGE}")):
+        for built in root.glob("**/*.so"):
+            if built.relative_to(root).with_name(built.name.split(".")[0]) not in rooms:
+                print(f"deleting {built}: its source is gone")
+                built.unlink()
+
+
+def extensions(sources: list[Path]) -> list[Extension]:
+    common = {
+        "include_dirs": [str(SOURCES)],             # rooms may use plain headers: #include "base/x.h"
+        "depends": [mode_file(), *map(str, sorted(SOURCES.glob("**/*.h")))],
+        "extra_compile_args": ["-O1", "-g"] if DEBUG else ["-O3", "-g0"],
+        "define_macros": [("SHADOWLAND_DEBUG", "1")] if DEBUG else [],
+    }
+    rooms = [
+        Extension(".".join((*PACKAGE.parts, *source.relative_to(SOURCES).with_suffix("").parts)), [str(source)], **common)
+        for source in sources
+    ]
+    return [Extension(SHARED_UTILITY, [str(SOURCES / "_cyutility.c")], **common), *rooms]
+
+
+def build() -> None:
+    refuse_other_platforms()
+    sources = room_sources()
+    delete_orphans(sources)
+    modules = cythonize(
+        extensions(sources),
+        include_path=[link_cimport_root()],
+        build_dir="build/cython-debug" if DEBUG else "build/cython",    # two, as Cython does not look at the mode file
+        shared_utility_qualified_name=SHARED_UTILITY,
+        nthreads=JOBS,
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": DEBUG,
+            "initializedcheck": DEBUG,
+            "wraparound": False,
+            "cdivision": True,
+            "auto_pickle": False,
+            "autotestdict": False,
+            "embedsignature": True,
+        },
+    )
+    setup(ext_modules=modules, options={"build_ext": {"parallel": JOBS}})
+
+
+build()

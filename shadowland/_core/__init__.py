@@ -1,0 +1,1 @@
+"""The compiled floors. Private: import from `shadowland` instead."""

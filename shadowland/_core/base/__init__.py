@@ -1,0 +1,1 @@
+"""base: status, errors, records, batches and memory."""

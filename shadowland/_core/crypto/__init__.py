@@ -1,0 +1,1 @@
+"""crypto: sealing, opening, handshakes and cookies."""

@@ -1,0 +1,1 @@
+"""endpoint: connections of one socket, without the socket."""

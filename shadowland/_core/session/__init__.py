@@ -1,0 +1,1 @@
+"""session: what one pair of peers remembers of its datagrams."""

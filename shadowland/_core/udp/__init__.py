@@ -1,0 +1,1 @@
+"""udp: the only floor that knows a socket."""

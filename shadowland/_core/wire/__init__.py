@@ -1,0 +1,1 @@
+"""wire: reading and writing bytes."""

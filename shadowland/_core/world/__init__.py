@@ -1,0 +1,1 @@
+"""world: what is where and who sees it; knows nothing of packets."""
