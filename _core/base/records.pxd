@@ -42,7 +42,7 @@ cdef struct MessageRecord:          # 32 bytes: the same record in the inbox and
     uint32_t length
     uint32_t number                 # inbox: input number or packet sequence (low 32); outbox: snapshot token, 0 none
     uint8_t channel                 # wire channel
-    uint8_t kind                    # message type id: cut off (inbox) or to be put before the payload (outbox); snapshots 0
+    uint8_t kind                    # message type id: cut off (inbox), to be put before the payload (outbox)
     uint16_t flags                  # MESSAGE_*
 
 cdef struct EventRecord:            # 24 bytes
