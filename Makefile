@@ -3,10 +3,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 DURATION ?= 10
+ROOM ?= session/replay
 
 BIN := $(abspath $(VENV))/bin
 APT := apt-get install -y --no-install-recommends python3-venv python3-dev gcc libc6-dev make ca-certificates git
-export PATH := $(BIN):$(PATH)                   # cython-lint calls pycodestyle by its bare name
+CHECKED := $(wildcard shadowland server_app tests benchmarks examples wheels)
+ROOMS = $(shell find _core -name '*.pyx')
+SHIPPED = setup.py pyproject.toml MANIFEST.in README.md LICENSE $(shell find _core shadowland server_app wheels \
+	-name '*.py' -o -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
+export PATH := $(BIN):$(PATH)           # cython-lint calls pycodestyle by its bare name
 
 # Vectors from elsewhere; tests that read them skip where the folder is missing.
 ifneq ($(wildcard ../shared/data),)
@@ -15,44 +20,86 @@ export SHADOWLAND_VECTORS
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build quick test demo clean
+.PHONY: help build debug test quick pytest lint lint-python lint-cython stubs wheel annotate demo clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
-		printf '%-18s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf 'make %-10s %s\n' "$$name" "$$text"; done
 
 $(VENV)/.dependencies: pyproject.toml
 	@missing=; \
-	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
-	$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
-		2>/dev/null || missing="$$missing python3-dev"; \
+	python='import ensurepip, os, sys, sysconfig, venv; sys.exit(0 if sys.version_info >= (3, 11) else 11)'; \
+	$(PYTHON) -c "$$python" 2>/dev/null; case $$? in \
+		0) ;; \
+		11) echo '$(PYTHON) is older than 3.11: name a newer one, as in make PYTHON=python3.11' >&2; exit 1;; \
+		*) missing="$$missing python3-venv";; \
+	esac; \
+	test -e "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" \
+		|| missing="$$missing python3-dev"; \
 	command -v gcc >/dev/null || missing="$$missing gcc"; \
 	test -e /usr/include/stdio.h || missing="$$missing libc6-dev"; \
+	test -e /etc/ssl/certs/ca-certificates.crt || missing="$$missing ca-certificates"; \
 	command -v git >/dev/null || missing="$$missing git"; \
 	if [ -n "$$missing" ]; then \
-		printf 'Missing on this machine:%s\nOn Debian 12 this line brings all that is needed:\n  %s\n' "$$missing" "$(APT)" >&2; \
+		printf 'Missing on this machine:%s\nOn Debian 12 this line brings all that is needed:\n  %s\n' "$$missing" '$(APT)' >&2; \
 		exit 1; \
 	fi
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
+	@echo 'Making $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
 		print(*p["build-system"]["requires"], *p["project"]["dependencies"], \
 		*p["project"]["optional-dependencies"]["test"], sep="\n")' > $(VENV)/requirements.txt
-	$(BIN)/python -m pip install --quiet -r $(VENV)/requirements.txt
+	@$(BIN)/python -m pip install -qq -r $(VENV)/requirements.txt
 	@touch $@
 
-# Once: afterwards build_ext --inplace puts new modules where the editable install looks.
+# Once: afterwards build_ext --inplace puts the modules where the editable install looks.
 $(VENV)/.editable: $(VENV)/.dependencies
-	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
+	@SHADOWLAND_LINK_ONLY=1 $(BIN)/python -m pip install -qq --no-build-isolation --no-deps -e .
 	@touch $@
 
 build: $(VENV)/.editable ## build the extension modules in place
 	@$(BIN)/python setup.py --quiet build_ext --inplace
 
-quick: build ## the tests alone, without lint and wheel
+debug: $(VENV)/.editable ## build with bounds checks and asserts and run the unit tests on it; `make build` goes back
+	@SHADOWLAND_DEBUG=1 $(BIN)/python setup.py --quiet build_ext --inplace
+	@$(BIN)/python -m pytest -q $(wildcard tests/unit tests/parity tests/property tests/golden) $(ARGS)
+
+quick: build ## the tests alone, without lint and wheel; ARGS= goes to pytest
 	@$(BIN)/python -m pytest -q $(ARGS)
 
+# The tests come last, alone on the machine: some of them count allocations or watch the clock.
 test: build ## everything that must hold before a push
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint stubs wheel
 	@$(BIN)/python -m pytest -q
+
+lint: lint-python lint-cython ## ruff, mypy and cython-lint
+
+lint-python: build
+	@$(BIN)/ruff check --quiet setup.py $(CHECKED)
+	@$(BIN)/mypy --no-error-summary $(CHECKED)
+
+lint-cython: $(VENV)/.dependencies
+	@$(BIN)/cython-lint _core
+
+stubs: build ## compare every stub with its built module
+	@$(BIN)/python -m mypy.stubtest --concise --ignore-unused-allowlist --allowlist tests/tidy/stubtest-allowlist.txt \
+		$(subst /,.,$(ROOMS:_core/%.pyx=shadowland/_core/%)) > build/stubtest.log || { cat build/stubtest.log; exit 1; }
+
+wheel: dist/.smoked ## build the sdist, the wheel from it, and try the wheel in an empty environment
+
+# SOURCES.txt goes first: setuptools reads the old one back, which hides a file that MANIFEST.in forgot.
+dist/.smoked: $(VENV)/.editable $(SHIPPED)
+	@rm -rf dist shadowland_net.egg-info/SOURCES.txt
+	@$(BIN)/python -m build --no-isolation --outdir dist . > build/wheel.log 2>&1 || { cat build/wheel.log; exit 1; }
+	@$(BIN)/python wheels/smoke.py dist/*.whl
+	@touch $@
+
+annotate: build ## Cython's annotated HTML of ROOM= (as in session/replay), in build/annotate
+	@mkdir -p build/annotate/$(dir $(ROOM))
+	@$(BIN)/cython -3 -a -I build/cimport --module-name $(subst /,.,shadowland/_core/$(ROOM)) \
+		-X boundscheck=False -X initializedcheck=False -X wraparound=False -X cdivision=True \
+		-o build/annotate/$(ROOM).c _core/$(ROOM).pyx
+	@echo build/annotate/$(ROOM).html
 
 demo: build ## a server and bots on this machine for DURATION= seconds
 	@$(BIN)/shadowland-server demo --duration $(DURATION)

@@ -1,7 +1,10 @@
 """Builds the extension modules; everything else about the package stands in pyproject.toml.
 
-Every `_core/<floor>/<room>.pyx` becomes `shadowland._core.<floor>.<room>`. `SHADOWLAND_DEBUG=1` builds with bounds checks
-and with `SHADOWLAND_DEBUG` defined for the C compiler.
+Every `_core/<floor>/<room>.pyx` becomes `shadowland._core.<floor>.<room>`.
+
+SHADOWLAND_DEBUG=1       bounds checks, and `SHADOWLAND_DEBUG` defined for the C compiler
+SHADOWLAND_LINK_ONLY=1   no modules: the Makefile sets it for the editable install, which would otherwise compile them
+                         all once more, into a folder that is thrown away
 """
 import os
 import platform
@@ -15,6 +18,7 @@ SOURCES = Path("_core")
 PACKAGE = Path("shadowland/_core")
 SHARED_UTILITY = "shadowland._core._cyutility"
 DEBUG = os.environ.get("SHADOWLAND_DEBUG", "0") not in ("", "0")
+LINK_ONLY = os.environ.get("SHADOWLAND_LINK_ONLY", "0") not in ("", "0")
 MODE = "debug" if DEBUG else "release"
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
@@ -27,7 +31,7 @@ def refuse_other_platforms() -> None:
 
 def room_sources() -> list[Path]:
     sources = sorted(SOURCES.glob("**/*.pyx"))
-    if not sources:                                 # an sdist without sources would build an empty wheel and say nothing
+    if not sources:                                 # an sdist that lost its sources would silently make an empty wheel
         sys.exit(f"no .pyx file under {SOURCES.resolve()}: run from the project's root, with a complete source tree")
     return sources
 
@@ -70,21 +74,19 @@ def extensions(sources: list[Path]) -> list[Extension]:
     common = {
         "include_dirs": [str(SOURCES)],             # rooms may use plain headers: #include "base/x.h"
         "depends": [mode_file(), *map(str, sorted(SOURCES.glob("**/*.h")))],
-        "extra_compile_args": ["-O1", "-g"] if DEBUG else ["-O3", "-g0"],
+        "extra_compile_args": ["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"],
         "define_macros": [("SHADOWLAND_DEBUG", "1")] if DEBUG else [],
     }
-    rooms = [
-        Extension(".".join((*PACKAGE.parts, *source.relative_to(SOURCES).with_suffix("").parts)), [str(source)], **common)
-        for source in sources
-    ]
-    return [Extension(SHARED_UTILITY, [str(SOURCES / "_cyutility.c")], **common), *rooms]
+    modules = {SHARED_UTILITY: SOURCES / "_cyutility.c"}
+    for source in sources:
+        modules[".".join((*PACKAGE.parts, *source.relative_to(SOURCES).with_suffix("").parts))] = source
+    return [Extension(name, [str(source)], **common) for name, source in modules.items()]
 
 
-def build() -> None:
-    refuse_other_platforms()
+def built_modules() -> list[Extension]:
     sources = room_sources()
     delete_orphans(sources)
-    modules = cythonize(
+    return cythonize(
         extensions(sources),
         include_path=[link_cimport_root()],
         build_dir="build/cython-debug" if DEBUG else "build/cython",    # two, as Cython does not look at the mode file
@@ -101,7 +103,7 @@ def build() -> None:
             "embedsignature": True,
         },
     )
-    setup(ext_modules=modules, options={"build_ext": {"parallel": JOBS}})
 
 
-build()
+refuse_other_platforms()
+setup(ext_modules=[] if LINK_ONLY else built_modules(), options={"build_ext": {"parallel": JOBS}})
