@@ -18,7 +18,8 @@ cdef enum:
     RELIABLE_MASK = RELIABLE_POSITIONS - 1
     RELIABLE_WINDOW = 128
     RELIABLE_MESSAGE_LIMIT = 65536
-    RELIABLE_MESSAGE_UNITS = 64
+    RELIABLE_UNIT_SIZE = 960                        # fits beside the largest ack block into the smallest MTU
+    RELIABLE_MESSAGE_UNITS = 69                     # RELIABLE_MESSAGE_LIMIT in units
 
     UNIT_FREE = 0
     UNIT_QUEUED = 1                                 # waits to be sent, for the first time or again
@@ -52,27 +53,26 @@ cdef struct ReliableReceive:
     uint32_t blocks
     Unit units[RELIABLE_POSITIONS]
 
-cdef inline uint32_t reliable_units(uint32_t length, uint32_t unit_size) noexcept nogil:
-    return 1 if length <= unit_size else (length + unit_size - 1) // unit_size
+cdef inline uint32_t reliable_units(uint32_t length) noexcept nogil:
+    return 1 if length <= RELIABLE_UNIT_SIZE else (length + RELIABLE_UNIT_SIZE - 1) // RELIABLE_UNIT_SIZE
 
-cdef inline bint reliable_queue(ReliableSend* send, Slab* slab, const uint8_t* data, uint32_t length, uint32_t unit_size,
-                                uint32_t quota_blocks) noexcept nogil:
+cdef inline bint reliable_queue(ReliableSend* send, Slab* slab, const uint8_t* data, uint32_t length, uint32_t quota_blocks) noexcept nogil:
     """Cut a message into units and keep them; False when it is too long or there is no room, and then nothing is kept."""
-    cdef uint32_t units = reliable_units(length, unit_size), i, part, done = 0, blocks = 0
+    cdef uint32_t units = reliable_units(length), i, part, done = 0, blocks = 0
     cdef Unit* unit
     if length > RELIABLE_MESSAGE_LIMIT or units > RELIABLE_MESSAGE_UNITS:
         return False
     if send.next - send.base + units > RELIABLE_POSITIONS:
         return False
     for i in range(units):
-        part = length - i * unit_size
-        blocks += slab_blocks(part if part < unit_size else unit_size)
+        part = length - i * RELIABLE_UNIT_SIZE
+        blocks += slab_blocks(part if part < RELIABLE_UNIT_SIZE else RELIABLE_UNIT_SIZE)
     if blocks > slab.capacity - slab.used or blocks + send.blocks > quota_blocks:
         return False
     for i in range(units):
         part = length - done
-        if part > unit_size:
-            part = unit_size
+        if part > RELIABLE_UNIT_SIZE:
+            part = RELIABLE_UNIT_SIZE
         unit = &send.units[send.next & RELIABLE_MASK]
         unit.chain = slab_store(slab, data + done, part)
         unit.length = <uint16_t>part

@@ -14,7 +14,7 @@ cdef enum:
     FRAGMENT_SETS = 256
     FRAGMENT_SETS_PER_SESSION = 4
     FRAGMENT_PARTS = 16
-    FRAGMENT_SIZE = 1024
+    FRAGMENT_SIZE = 960                             # fits beside the largest ack block into the smallest MTU
     FRAGMENT_LIFE_US = 10000000
 
     FRAGMENT_STORED = 0
@@ -59,7 +59,7 @@ cdef inline FragmentSet* fragment_find(Fragments* fragments, Slab* slab, uint64_
     cdef uint32_t i, own = 0
     for i in range(FRAGMENT_SETS):
         candidate = &fragments.sets[i]
-        if candidate.connection != 0 and now_us - candidate.started_us > FRAGMENT_LIFE_US:
+        if candidate.connection != 0 and now_us > candidate.started_us + FRAGMENT_LIFE_US:
             fragment_drop(fragments, slab, candidate)
             fragments.expired += 1
         if candidate.connection == 0:
@@ -141,6 +141,6 @@ cdef inline void fragments_sweep(Fragments* fragments, Slab* slab, uint64_t now_
     if fragments.live == 0:
         return
     for i in range(FRAGMENT_SETS):
-        if fragments.sets[i].connection != 0 and now_us - fragments.sets[i].started_us > FRAGMENT_LIFE_US:
+        if fragments.sets[i].connection != 0 and now_us > fragments.sets[i].started_us + FRAGMENT_LIFE_US:
             fragment_drop(fragments, slab, &fragments.sets[i])
             fragments.expired += 1

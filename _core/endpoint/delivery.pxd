@@ -1,0 +1,209 @@
+"""What acknowledged and lost packets mean: units go again, inputs are settled, the world hears of its snapshots.
+
+Owner    Works on the endpoint's state; owns nothing.
+Limit    Per ack block at most ACK_POSITIONS bits are looked at, per loss pass at most SENT_POSITIONS packets.
+Threads  One at a time.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from shadowland._core.base.records cimport EVENT_LEFT, EVENT_SNAPSHOT_ACKED, EVENT_SNAPSHOT_LOST
+from shadowland._core.base.status cimport BYE_ACK_OF_UNSENT, BYE_NONE
+from shadowland._core.endpoint.connection cimport (
+    NODE_NONE,
+    STATE_CLOSING,
+    STATE_CONNECT,
+    STATE_ENDED,
+    STATE_FREE,
+    STATE_HELLO,
+    STATE_LIVE,
+    WANT_CONFIRM,
+    WANT_PROBE,
+    Connection,
+    handle_slot,
+    input_acked,
+)
+from shadowland._core.endpoint.state cimport EndpointState, event_push
+from shadowland._core.endpoint.table cimport table_remove
+from shadowland._core.session.ack cimport AckBlock, ack_confirm
+from shadowland._core.session.channel cimport (
+    reliable_acked,
+    reliable_lost,
+    reliable_receive_clear,
+    reliable_send_clear,
+)
+from shadowland._core.session.fragment cimport fragments_forget
+from shadowland._core.session.recovery cimport (
+    SENT_ACKED,
+    SENT_ACKS,
+    SENT_CONFIRM,
+    SENT_ELICITING,
+    SENT_IN_FLIGHT,
+    SENT_LOST,
+    SentPacket,
+    recovery_deadline,
+    recovery_landed,
+    recovery_next_lost,
+    recovery_sample,
+    recovery_slot,
+)
+
+cdef enum:
+    CLOSE_REPEATS = 3
+    CLOSE_GAP_US = 50000
+    CLOSE_DRAIN_US = 300000
+
+cdef inline void mark_dirty(EndpointState* state, const Connection* connection) noexcept nogil:
+    state.dirty[handle_slot(connection.handle)] = 1
+
+cdef inline void packet_lost(EndpointState* state, Connection* connection, SentPacket* packet, uint64_t now_us) noexcept nogil:
+    recovery_landed(&connection.recovery, packet, SENT_LOST)
+    if packet.flags & SENT_CONFIRM:
+        connection.want |= WANT_CONFIRM
+        mark_dirty(state, connection)
+    if packet.unit_count and reliable_lost(&connection.send, packet.unit_first, packet.unit_count):
+        mark_dirty(state, connection)
+    if packet.token:
+        event_push(state, connection.handle, now_us, EVENT_SNAPSHOT_LOST, BYE_NONE, packet.token)
+
+cdef inline void packet_acked(EndpointState* state, Connection* connection, SentPacket* packet, uint64_t now_us) noexcept nogil:
+    recovery_landed(&connection.recovery, packet, SENT_ACKED)
+    if packet.flags & SENT_ACKS:
+        ack_confirm(&connection.ack, packet.sequence, packet.said_newest)
+    if packet.flags & SENT_CONFIRM:
+        connection.want &= <uint8_t>~WANT_CONFIRM
+    if packet.unit_count:
+        reliable_acked(&connection.send, &state.slab, packet.unit_first, packet.unit_count)
+    if packet.input_count:
+        input_acked(&connection.inputs, packet.input_newest)
+    if packet.token:
+        event_push(state, connection.handle, now_us, EVENT_SNAPSHOT_ACKED, BYE_NONE, packet.token)
+
+cdef inline void detect_losses(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
+    cdef uint64_t cursor = connection.recovery.oldest
+    cdef SentPacket* packet
+    while True:
+        packet = recovery_next_lost(&connection.recovery, &cursor, now_us)
+        if packet == NULL:
+            return
+        packet_lost(state, connection, packet, now_us)
+
+cdef inline int read_acks(EndpointState* state, Connection* connection, const AckBlock* block, uint64_t now_us) noexcept nogil:
+    """Act on a parsed block; returns BYE_NONE or why the session must end."""
+    cdef uint64_t sequence, sample = 0
+    cdef uint64_t delay_us = block.delay_us
+    cdef uint32_t i, byte
+    cdef SentPacket* packet
+    cdef bint fresh = False
+    if block.newest >= connection.recovery.next_sequence:
+        return BYE_ACK_OF_UNSENT
+    packet = recovery_slot(&connection.recovery, block.newest)
+    if packet != NULL and packet.state == SENT_IN_FLIGHT:
+        if packet.flags & SENT_ELICITING and now_us >= packet.time_us:
+            fresh = True
+            sample = now_us - packet.time_us
+        packet_acked(state, connection, packet, now_us)
+    elif packet != NULL and packet.state == SENT_LOST and packet.unit_count:
+        reliable_acked(&connection.send, &state.slab, packet.unit_first, packet.unit_count)
+    for byte in range(block.bytes):
+        if block.bits[byte] == 0:
+            continue
+        for i in range(8):
+            if not block.bits[byte] >> i & 1:
+                continue
+            sequence = block.newest - 1 - (byte * 8 + i)
+            packet = recovery_slot(&connection.recovery, sequence)
+            if packet == NULL:
+                continue
+            if packet.state == SENT_IN_FLIGHT:
+                packet_acked(state, connection, packet, now_us)
+            elif packet.state == SENT_LOST and packet.unit_count:
+                # Declared lost too early: its units need not go again.
+                reliable_acked(&connection.send, &state.slab, packet.unit_first, packet.unit_count)
+                packet.unit_count = 0
+    if not connection.recovery.acked_some or block.newest > connection.recovery.largest_acked:
+        connection.recovery.largest_acked = block.newest
+        connection.recovery.acked_some = True
+    if fresh:
+        if delay_us > connection.peer_ack_delay_us:
+            delay_us = connection.peer_ack_delay_us
+        recovery_sample(&connection.recovery, sample, delay_us)
+        connection.recovery.pto_count = 0
+        connection.want &= <uint8_t>~WANT_PROBE
+    detect_losses(state, connection, now_us)
+    return BYE_NONE
+
+cdef inline void connection_deadline(EndpointState* state, const Connection* connection) noexcept nogil:
+    """Work out when outbound must look at a connection again although nothing new was queued."""
+    cdef uint64_t due, candidate
+    if connection.state == STATE_FREE:
+        state.deadlines[handle_slot(connection.handle)] = 0
+        return
+    if connection.state == STATE_HELLO or connection.state == STATE_CONNECT:
+        due = state.attempts[connection.attempt].due_us
+        candidate = state.attempts[connection.attempt].started_us + state.limits.connect_timeout_us
+        state.deadlines[handle_slot(connection.handle)] = due if due < candidate else candidate
+        return
+    if connection.state == STATE_CLOSING:
+        due = connection.forget_us
+        if connection.closes > 0 and connection.close_due_us < due:
+            due = connection.close_due_us
+        state.deadlines[handle_slot(connection.handle)] = due
+        return
+    if connection.state == STATE_ENDED:
+        state.deadlines[handle_slot(connection.handle)] = 1
+        return
+    due = connection.last_received_us + connection.idle_timeout_us
+    candidate = connection.last_sent_us + state.limits.ping_us
+    if candidate < due:
+        due = candidate
+    candidate = recovery_deadline(&connection.recovery, connection.peer_ack_delay_us)
+    if candidate != 0 and candidate < due:
+        due = candidate
+    candidate = connection.ack.deadline_us
+    if candidate != 0 and candidate < due:
+        due = candidate
+    state.deadlines[handle_slot(connection.handle)] = due
+
+cdef inline void connection_release(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
+    """Tell the application and free the slot; waits as ENDED while the event queue is full."""
+    cdef uint32_t slot = handle_slot(connection.handle)
+    cdef uint64_t handle = connection.handle
+    if not event_push(state, handle, now_us, EVENT_LEFT, connection.reason, 0):
+        connection.state = STATE_ENDED
+        state.deadlines[slot] = 1
+        return
+    reliable_send_clear(&connection.send, &state.slab)
+    reliable_receive_clear(&connection.receive, &state.slab)
+    fragments_forget(&state.fragments, &state.slab, handle)
+    if connection.key != 0:
+        table_remove(&state.sessions, connection.key)
+    if connection.attempt != <uint32_t>NODE_NONE:
+        table_remove(&state.echoes, state.attempts[connection.attempt].echo)
+        memset(&state.attempts[connection.attempt], 0, sizeof(state.attempts[0]))
+    # Keys and everything else of the session are wiped; only the generation stays.
+    memset(connection, 0, sizeof(Connection))
+    connection.handle = handle
+    connection.state = STATE_FREE
+    state.deadlines[slot] = 0
+    state.dirty[slot] = 0
+    state.next_free[slot] = state.free_slot
+    state.free_slot = slot
+    state.live -= 1
+
+cdef inline void connection_close(EndpointState* state, Connection* connection, uint8_t reason, uint64_t now_us) noexcept nogil:
+    """This side ends it: a live session says CLOSE a few times first, a handshake just ends."""
+    if connection.state == STATE_CLOSING or connection.state == STATE_ENDED or connection.state == STATE_FREE:
+        return
+    connection.reason = reason
+    if connection.state != STATE_LIVE:
+        connection_release(state, connection, now_us)
+        return
+    connection.state = STATE_CLOSING
+    connection.closes = CLOSE_REPEATS
+    connection.close_due_us = now_us
+    connection.forget_us = now_us + CLOSE_DRAIN_US
+    connection.node_head = <uint32_t>NODE_NONE
+    connection.node_tail = <uint32_t>NODE_NONE
+    mark_dirty(state, connection)
+    connection_deadline(state, connection)

@@ -1,0 +1,490 @@
+"""Python door to the endpoint: bytes in, events out, time as an argument. Knows no socket, clock or random source."""
+import numpy as np
+
+from cpython.buffer cimport PyBUF_ANY_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cython cimport final
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from shadowland._core.base.batch cimport DatagramBatch
+from shadowland._core.base.records cimport (
+    EVENT_JOINED,
+    Address,
+    EventRecord,
+    MessageRecord,
+    address_clear,
+    address_format,
+    address_parse,
+)
+from shadowland._core.base.slab cimport slab_free, slab_init
+from shadowland._core.base.status cimport BYE_REASONS, DROP_REASONS
+from shadowland._core.crypto.drbg cimport drbg_init, drbg_u64
+from shadowland._core.crypto.keys cimport sha256, x25519_public
+from shadowland._core.crypto.sodium cimport sodium
+from shadowland._core.endpoint.accept cimport SPENT_POSITIONS, half_open_sweep
+from shadowland._core.endpoint.connect cimport connect_begin
+from shadowland._core.endpoint.connection cimport NODE_NONE, STATE_FREE, STATE_LIVE, Connection
+from shadowland._core.endpoint.delivery cimport connection_close
+from shadowland._core.endpoint.inbound cimport endpoint_inbound
+from shadowland._core.endpoint.outbound cimport endpoint_outbound
+from shadowland._core.endpoint.queue cimport (
+    QUEUE_BAD_CHANNEL,
+    QUEUE_NO_CONNECTION,
+    QUEUE_NO_ROOM,
+    QUEUE_TOO_LONG,
+    QUEUED,
+    SNAPSHOT_LIMIT as _SNAPSHOT_LIMIT,
+    UNRELIABLE_LIMIT as _UNRELIABLE_LIMIT,
+    collect_inputs,
+    queue_message,
+    queue_records,
+    withdraw_undecodable,
+)
+from shadowland._core.endpoint.state cimport (
+    MTU_DEFAULT,
+    MTU_LARGEST,
+    MTU_MINIMUM,
+    ROLE_CLIENT,
+    ROLE_SERVER,
+    SCHEMA_CLASSES,
+    Attempt,
+    EndpointState,
+    HalfOpen,
+    OutboxNode,
+    connection_of,
+)
+from shadowland._core.endpoint.table cimport table_free, table_init
+from shadowland._core.session.channel cimport RELIABLE_MESSAGE_LIMIT
+from shadowland._core.session.fragment cimport fragments_init
+from shadowland._core.session.recovery cimport INITIAL_RTT_US
+
+from shadowland._core.base import records as _records
+from shadowland._core.base.errors import CapacityError, UsageError
+
+SNAPSHOT_LIMIT = _SNAPSHOT_LIMIT
+UNRELIABLE_LIMIT = _UNRELIABLE_LIMIT
+RELIABLE_LIMIT = RELIABLE_MESSAGE_LIMIT - 1
+
+STATS_DTYPE = np.dtype([
+    ("connection", np.uint64), ("rtt_us", np.uint64), ("rtt_variance_us", np.uint64), ("min_rtt_us", np.uint64),
+    ("packets_in", np.uint64), ("packets_out", np.uint64), ("bytes_in", np.uint64), ("bytes_out", np.uint64),
+    ("packets_lost", np.uint64), ("packets_acked", np.uint64), ("clock_offset_us", np.int64),
+    ("units_waiting", np.uint32), ("inputs_waiting", np.uint32),
+])
+
+cdef struct StatsRecord:
+    uint64_t connection
+    uint64_t rtt_us
+    uint64_t rtt_variance_us
+    uint64_t min_rtt_us
+    uint64_t packets_in
+    uint64_t packets_out
+    uint64_t bytes_in
+    uint64_t bytes_out
+    uint64_t packets_lost
+    uint64_t packets_acked
+    uint64_t clock_offset_us
+    uint32_t units_waiting
+    uint32_t inputs_waiting
+
+if STATS_DTYPE.itemsize != sizeof(StatsRecord):
+    raise ImportError(f"STATS_DTYPE has {STATS_DTYPE.itemsize} bytes and StatsRecord {sizeof(StatsRecord)}")
+
+
+cdef void* pointer(object array) except NULL:
+    """First byte of a contiguous array; valid as long as the array lives."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_ANY_CONTIGUOUS)
+    try:
+        return view.buf
+    finally:
+        PyBuffer_Release(&view)
+
+
+def _within(name: str, value: int, low: int, high: int) -> int:
+    if not low <= value <= high:
+        raise UsageError(f"Endpoint: {name} is {value}; it must be {low} to {high}")
+    return value
+
+
+cdef void fill_stats(StatsRecord* out, Connection* connection) noexcept nogil:
+    out.connection = connection.handle
+    out.rtt_us = connection.recovery.smoothed_rtt_us
+    out.rtt_variance_us = connection.recovery.rtt_variance_us
+    out.min_rtt_us = connection.recovery.min_rtt_us
+    out.packets_in = connection.packets_in
+    out.packets_out = connection.packets_out
+    out.bytes_in = connection.bytes_in
+    out.bytes_out = connection.bytes_out
+    out.packets_lost = connection.recovery.lost_packets
+    out.packets_acked = connection.recovery.acked_packets
+    out.clock_offset_us = connection.clock_offset_us
+    out.units_waiting = <uint32_t>(connection.send.next - connection.send.base)
+    out.inputs_waiting = connection.inputs.depth
+
+
+@final
+cdef class Endpoint:
+    """Many sessions over any kind of datagrams, as server or as client (docs/protocol.md).
+
+    Feed received datagrams to `inbound`, take messages from `inbox` and happenings from `events`, give messages to `send`
+    or `queue`, let `outbound` fill batches to be sent, and `clear` when the inbox was read. Times are microseconds of one
+    clock that never goes back; `seed` is 32 random bytes from which every random number of this endpoint follows.
+
+    role               "server" or "client".
+    capacity           most sessions at once; memory for all of them is set aside (about 21 KiB each, touched when used).
+    identity_secret    server: its static private key, 32 bytes.
+    schema_hash        both sides' must agree; `schema_classes` (id, digest) pairs tell a client where they differ.
+    tick_hz            told to clients.
+    half_open          server: handshakes under way at once, `half_open_per_prefix` of them from one /24 or /64.
+    inbox_records, inbox_bytes     what one tick may bring; beyond it messages are refused and counted.
+    outbox_bytes       what one tick may send besides reliable messages.
+    blocks, session_blocks         256-byte blocks for reliable messages and fragments, in all and per session and direction.
+
+    Errors: UsageError for a value out of range, MemoryError when memory is short.
+    """
+    cdef EndpointState state
+    cdef object _inbox
+    cdef object _inbox_arena
+    cdef object _outbox_arena
+    cdef object _events
+    cdef object _role
+
+    def __init__(
+        self, role: str, *, capacity: int, seed: bytes, identity_secret: bytes | None = None, schema_hash: int = 0,
+        schema_classes: tuple[tuple[int, int], ...] = (), tick_hz: int = 60, shard: int = 0, client_build: int = 0,
+        mtu: int = MTU_DEFAULT, idle_timeout_us: int = 15_000_000, connect_timeout_us: int = 5_000_000,
+        half_open: int = 1024, half_open_per_prefix: int = 1024, half_open_us: int = 5_000_000, ping_us: int = 5_000_000,
+        max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0, outbox_bytes: int = 0,
+        blocks: int = 0, session_blocks: int = 1024,
+    ) -> None:
+        cdef EndpointState* state = &self.state
+        if self._role is not None:
+            raise UsageError("an Endpoint is initialised once: its memory may be in use")
+        if role not in ("server", "client"):
+            raise UsageError(f"Endpoint: role is {role!r}; it must be 'server' or 'client'")
+        if len(seed) != 32:
+            raise UsageError(f"Endpoint: seed has {len(seed)} bytes; it needs 32 (os.urandom(32))")
+        if role == "server" and (identity_secret is None or len(identity_secret) != 32):
+            raise UsageError("Endpoint: a server needs identity_secret, the 32 bytes of its static private key")
+        state.role = ROLE_SERVER if role == "server" else ROLE_CLIENT
+        state.limits.capacity = _within("capacity", capacity, 1, 1 << 20)
+        state.limits.half_open_capacity = _within("half_open", half_open, 1, 1 << 16) if role == "server" else 0
+        state.limits.half_open_per_prefix = _within("half_open_per_prefix", half_open_per_prefix, 1, 1 << 16)
+        state.limits.half_open_us = _within("half_open_us", half_open_us, 1, 1 << 40)
+        state.limits.mtu = _within("mtu", mtu, MTU_MINIMUM, MTU_LARGEST)
+        state.limits.idle_timeout_us = _within("idle_timeout_us", idle_timeout_us, 1000, 1 << 40)
+        state.limits.connect_timeout_us = _within("connect_timeout_us", connect_timeout_us, 1000, 1 << 40)
+        state.limits.ping_us = _within("ping_us", ping_us, 1000, 1 << 40)
+        state.limits.max_ack_delay_us = _within("max_ack_delay_us", max_ack_delay_us, 0, 255_000)
+        state.limits.inbox_records = _within("inbox_records", inbox_records or 1024 + 16 * capacity, 1, 1 << 26)
+        state.limits.inbox_bytes = _within("inbox_bytes", inbox_bytes or (1 << 20) + 2048 * capacity, 1, (1 << 32) - 1)
+        state.limits.outbox_bytes = _within("outbox_bytes", outbox_bytes or (1 << 20) + 4096 * capacity, 1, (1 << 32) - 1)
+        state.limits.outbox_nodes = 1024 + 16 * capacity
+        state.limits.events = 1024 + 16 * capacity
+        state.limits.blocks = _within("blocks", blocks or 4096 + 32 * capacity, 1, 1 << 28)
+        state.limits.session_blocks = _within("session_blocks", session_blocks, 8, 1 << 20)
+        state.shard = _within("shard", shard, 0, 15)
+        state.tick_hz = _within("tick_hz", tick_hz, 1, 1000)
+        state.client_build = _within("client_build", client_build, 0, (1 << 32) - 1)
+        state.schema_hash = _within("schema_hash", schema_hash, 0, (1 << 64) - 1)
+        state.class_count = _within("number of schema_classes", len(schema_classes), 0, SCHEMA_CLASSES)
+        for i, (class_id, digest) in enumerate(schema_classes):
+            state.class_ids[i] = class_id
+            state.class_digests[i] = digest
+        self._role = role
+        drbg_init(&state.drbg, <const uint8_t*>PyBytes_AS_STRING(seed))
+        self._allocate()
+        if identity_secret is not None:
+            self._identify(identity_secret)
+
+    cdef int _allocate(self) except -1:
+        cdef EndpointState* state = &self.state
+        cdef uint32_t capacity = state.limits.capacity, i
+        self._inbox = np.zeros(state.limits.inbox_records, dtype=_records.MESSAGE_DTYPE)
+        self._inbox_arena = np.zeros(state.limits.inbox_bytes, dtype=np.uint8)
+        self._outbox_arena = np.zeros(state.limits.outbox_bytes, dtype=np.uint8)
+        self._events = np.zeros(state.limits.events, dtype=_records.EVENT_DTYPE)
+        state.inbox = <MessageRecord*>pointer(self._inbox)
+        state.inbox_arena = <uint8_t*>pointer(self._inbox_arena)
+        state.outbox_arena = <uint8_t*>pointer(self._outbox_arena)
+        state.events = <EventRecord*>pointer(self._events)
+        state.connections = <Connection*>calloc(capacity, sizeof(Connection))
+        state.next_free = <uint32_t*>calloc(capacity, sizeof(uint32_t))
+        state.deadlines = <uint64_t*>calloc(capacity, sizeof(uint64_t))
+        state.dirty = <uint8_t*>calloc(capacity, 1)
+        state.nodes = <OutboxNode*>calloc(state.limits.outbox_nodes, sizeof(OutboxNode))
+        state.scratch = <uint8_t*>calloc(RELIABLE_MESSAGE_LIMIT + 1, 1)
+        cdef bint fine = (state.connections != NULL and state.next_free != NULL and state.deadlines != NULL
+                          and state.dirty != NULL and state.nodes != NULL and state.scratch != NULL)
+        if state.role == ROLE_SERVER:
+            state.halves = <HalfOpen*>calloc(state.limits.half_open_capacity, sizeof(HalfOpen))
+            state.spent_ring = <uint64_t*>calloc(SPENT_POSITIONS, sizeof(uint64_t))
+            fine = (fine and state.halves != NULL and state.spent_ring != NULL
+                    and table_init(&state.spent, SPENT_POSITIONS, drbg_u64(&state.drbg)))
+        else:
+            state.attempts = <Attempt*>calloc(capacity, sizeof(Attempt))
+            fine = fine and state.attempts != NULL
+        fine = (fine and table_init(&state.sessions, capacity + state.limits.half_open_capacity, drbg_u64(&state.drbg))
+                and table_init(&state.echoes, capacity + state.limits.half_open_capacity, drbg_u64(&state.drbg))
+                and slab_init(&state.slab, state.limits.blocks))
+        if not fine:
+            raise MemoryError(f"Endpoint: no memory for {capacity} sessions")
+        fragments_init(&state.fragments)
+        for i in range(capacity):
+            state.next_free[i] = i + 1 if i + 1 < capacity else <uint32_t>NODE_NONE
+        return 0
+
+    cdef int _identify(self, bytes secret) except -1:
+        cdef uint8_t digest[32]
+        memcpy(self.state.identity_secret, PyBytes_AS_STRING(secret), 32)
+        x25519_public(self.state.identity_public, self.state.identity_secret)
+        sha256(digest, self.state.identity_public, 32)
+        memcpy(self.state.identity_hint, digest, 8)
+        return 0
+
+    def __dealloc__(self):
+        cdef EndpointState* state = &self.state
+        cdef uint32_t capacity = state.limits.capacity
+        if state.connections != NULL and sodium.memzero != NULL:
+            sodium.memzero(state.connections, capacity * sizeof(Connection))    # keys
+        if state.halves != NULL:
+            sodium.memzero(state.halves, state.limits.half_open_capacity * sizeof(HalfOpen))
+        if state.attempts != NULL:
+            sodium.memzero(state.attempts, capacity * sizeof(Attempt))
+        free(state.connections)
+        free(state.next_free)
+        free(state.deadlines)
+        free(state.dirty)
+        free(state.nodes)
+        free(state.scratch)
+        free(state.halves)
+        free(state.spent_ring)
+        free(state.attempts)
+        table_free(&state.sessions)
+        table_free(&state.echoes)
+        table_free(&state.spent)
+        slab_free(&state.slab)
+        if sodium.memzero != NULL:
+            sodium.memzero(state, sizeof(EndpointState))
+
+    @property
+    def role(self) -> str:
+        """"server" or "client"."""
+        return self._role
+
+    @property
+    def public_key(self) -> bytes:
+        """Server: the static public key that clients pin, 32 bytes."""
+        return (<const char*>self.state.identity_public)[:32]
+
+    @property
+    def live(self) -> int:
+        """Sessions that hold a slot: live, connecting or closing."""
+        return self.state.live
+
+    @property
+    def half_open(self) -> int:
+        """Server: handshakes that wait for CONFIRM."""
+        return self.state.half_open
+
+    def set_tick(self, tick: int) -> None:
+        """Server: the tick that clients which connect from now on are told."""
+        self.state.tick = <uint32_t>(tick & 0xFFFFFFFF)
+
+    def inbound(self, DatagramBatch batch not None, DatagramBatch replies not None, now_us: int) -> int:
+        """Take every datagram of `batch` (its payloads are opened in place), put answers to handshakes into `replies`.
+
+        Returns the number of messages in the inbox. Never raises for what a peer sent.
+        """
+        cdef uint64_t now = now_us
+        with nogil:
+            endpoint_inbound(&self.state, &batch.state, &replies.state, now)
+        return self.state.inbox_count
+
+    def outbound(self, DatagramBatch batch not None, now_us: int) -> bool:
+        """Append all datagrams that are due to `batch`; False when it is full: send it, clear it, call again.
+
+        Also runs the timers: loss detection, probes, pings, timeouts, handshake repeats.
+        """
+        cdef uint64_t now = now_us
+        cdef bint done
+        with nogil:
+            if self.state.role == ROLE_SERVER:
+                half_open_sweep(&self.state, now)
+            done = endpoint_outbound(&self.state, &batch.state, now)
+        return bool(done)
+
+    def connect(self, remote: tuple[str, int], server_key: bytes, now_us: int, local: tuple[str, int] | None = None) -> int:
+        """Client: begin a session with the server at `remote` whose static public key is `server_key` (32 bytes).
+
+        Returns its handle at once; events tell when it is joined or over. CapacityError when the endpoint is full.
+        """
+        cdef Address remote_address, local_address
+        cdef uint64_t now = now_us, handle
+        if self.state.role != ROLE_CLIENT:
+            raise UsageError("Endpoint.connect: only a client connects")
+        if len(server_key) != 32:
+            raise UsageError(f"Endpoint.connect: server_key has {len(server_key)} bytes; it needs 32")
+        address_parse(&remote_address, remote[0], remote[1])
+        address_clear(&local_address)
+        if local is not None:
+            address_parse(&local_address, local[0], local[1])
+        handle = connect_begin(&self.state, &remote_address, &local_address, <const uint8_t*>PyBytes_AS_STRING(server_key), now)
+        if handle == 0:
+            raise CapacityError(f"Endpoint.connect: all {self.state.limits.capacity} sessions are in use")
+        return handle
+
+    def close(self, handle: int, reason: int, now_us: int) -> bool:
+        """End a session with a disconnect reason; False if it was over already. CLOSE leaves with the next outbound calls."""
+        cdef Connection* connection = connection_of(&self.state, handle)
+        if not 0 < reason < BYE_REASONS:
+            raise UsageError(f"Endpoint.close: {reason} is not a disconnect reason")
+        if connection == NULL:
+            return False
+        connection_close(&self.state, connection, reason, now_us)
+        return True
+
+    def close_all(self, reason: int, now_us: int) -> int:
+        """End every session; returns how many there were."""
+        cdef uint32_t slot, count = 0
+        cdef uint64_t now = now_us
+        if not 0 < reason < BYE_REASONS:
+            raise UsageError(f"Endpoint.close_all: {reason} is not a disconnect reason")
+        for slot in range(self.state.high_water):
+            if self.state.connections[slot].state != STATE_FREE:
+                connection_close(&self.state, &self.state.connections[slot], reason, now)
+                count += 1
+        return count
+
+    def send(self, handle: int, channel: int, kind: int, payload: bytes) -> None:
+        """Queue one message. UsageError for a session that is over, a wrong channel or a payload that is too long;
+        CapacityError when a buffer is full: nothing is dropped in silence."""
+        cdef int code = queue_message(&self.state, connection_of(&self.state, handle), channel, kind, 0,
+                                      <const uint8_t*>PyBytes_AS_STRING(payload), <uint32_t>PyBytes_GET_SIZE(payload))
+        if code == QUEUED:
+            return
+        if code == QUEUE_NO_ROOM:
+            raise CapacityError(f"session {handle:#x}: its send buffer is full ({len(payload)} bytes on channel {channel}); "
+                                "send again after the next ticks, or raise blocks / session_blocks / outbox_bytes")
+        if code == QUEUE_NO_CONNECTION:
+            raise UsageError(f"session {handle:#x} is over or not joined yet; look at events before sending")
+        if code == QUEUE_TOO_LONG:
+            raise UsageError(f"{len(payload)} bytes are too long for channel {channel} (input 60, latest {_SNAPSHOT_LIMIT - 1}, "
+                             f"unreliable {_UNRELIABLE_LIMIT}, reliable {RELIABLE_MESSAGE_LIMIT - 1})")
+        raise UsageError(f"channel {channel} does not carry messages of kind {kind} from a {self._role}")
+
+    def queue(self, records not None, arena not None) -> int:
+        """Queue many messages: `records` is an array of MESSAGE_DTYPE, offsets point into `arena` (uint8).
+
+        Returns how many were refused; each record's `flags` then says why (0 taken, 1 session over, 2 no room, 3 too long,
+        4 wrong channel). Snapshots carry their token in `number`.
+        """
+        cdef uint32_t count = <uint32_t>len(records), refused
+        cdef uint64_t size = arena.nbytes
+        cdef MessageRecord* first
+        cdef const uint8_t* data
+        if records.dtype != _records.MESSAGE_DTYPE or not records.flags.c_contiguous or not arena.flags.c_contiguous:
+            raise UsageError("Endpoint.queue: records must be a contiguous array of MESSAGE_DTYPE, arena contiguous bytes")
+        if count == 0:
+            return 0
+        first = <MessageRecord*>pointer(records)
+        data = <const uint8_t*>pointer(arena) if size else NULL
+        with nogil:
+            refused = queue_records(&self.state, first, count, data, size)
+        return refused
+
+    def collect(self) -> int:
+        """Server, once a tick: move one waiting input of every session into the inbox (two where they pile up)."""
+        cdef uint32_t taken
+        with nogil:
+            taken = collect_inputs(&self.state)
+        return taken
+
+    @property
+    def inbox(self):
+        """Messages since the last `clear`: a view, dtype MESSAGE_DTYPE; payloads lie in `inbox_arena`."""
+        return self._inbox[:self.state.inbox_count]
+
+    @property
+    def inbox_arena(self):
+        """Payload memory of the inbox, uint8; valid until `clear`."""
+        return self._inbox_arena
+
+    @property
+    def events(self):
+        """What happened since the last `clear`: a view, dtype EVENT_DTYPE."""
+        return self._events[:self.state.event_count]
+
+    def clear(self) -> int:
+        """Empty inbox and events. Snapshots flagged undecodable are withdrawn from acknowledgment first (before the next
+        `outbound`); returns how many."""
+        cdef uint32_t withdrawn
+        with nogil:
+            withdrawn = withdraw_undecodable(&self.state)
+            self.state.inbox_count = 0
+            self.state.inbox_used = 0
+            self.state.event_count = 0
+        return withdrawn
+
+    def remote(self, handle: int) -> tuple[str, int] | None:
+        """(host, port) of a session's peer, None if it is over."""
+        cdef Connection* connection = connection_of(&self.state, handle)
+        return None if connection == NULL else address_format(&connection.remote)
+
+    def is_live(self, handle: int) -> bool:
+        """Whether messages can be sent to `handle`."""
+        cdef Connection* connection = connection_of(&self.state, handle)
+        return connection != NULL and connection.state == STATE_LIVE
+
+    def server_tick(self, handle: int) -> tuple[int, int]:
+        """Client: (tick when the server accepted, ticks per second); (0, 0) if it is not joined."""
+        cdef Connection* connection = connection_of(&self.state, handle)
+        return (0, 0) if connection == NULL else (connection.peer_tick, connection.peer_tick_hz)
+
+    def rejected_classes(self) -> list[tuple[int, int]]:
+        """Client: (class id, digest) pairs that the last server which refused our schema named as its own."""
+        return [(self.state.rejected_ids[i], self.state.rejected_digests[i]) for i in range(self.state.rejected_count)]
+
+    def stats(self, handle: int | None = None):
+        """Measurements of one session or of all live ones: an array of STATS_DTYPE. A round trip of 0 is not measured yet."""
+        cdef uint32_t slot, count = 0
+        cdef StatsRecord* out
+        cdef Connection* connection
+        if handle is not None:
+            connection = connection_of(&self.state, handle)
+            table = np.zeros(0 if connection == NULL else 1, dtype=STATS_DTYPE)
+            if connection != NULL:
+                fill_stats(<StatsRecord*>pointer(table), connection)
+            return table
+        table = np.zeros(max(self.state.high_water, 1), dtype=STATS_DTYPE)
+        out = <StatsRecord*>pointer(table)
+        for slot in range(self.state.high_water):
+            if self.state.connections[slot].state == STATE_LIVE:
+                fill_stats(&out[count], &self.state.connections[slot])
+                count += 1
+        return table[:count]
+
+    @property
+    def drops(self):
+        """Datagrams dropped, by DropReason: uint64, a copy. received = accepted + sum of this."""
+        return np.array([self.state.drops[i] for i in range(DROP_REASONS)], dtype=np.uint64)
+
+    @property
+    def message_drops(self):
+        """Messages dropped inside accepted datagrams, by DropReason: uint64, a copy."""
+        return np.array([self.state.message_drops[i] for i in range(DROP_REASONS)], dtype=np.uint64)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """received, accepted, sent (datagrams), bytes_in, bytes_out (UDP payload), handshakes (key exchanges done),
+        blocks_used, fragment_sets, events_lost."""
+        return {
+            "received": self.state.received, "accepted": self.state.accepted, "sent": self.state.sent,
+            "bytes_in": self.state.bytes_in, "bytes_out": self.state.bytes_out, "handshakes": self.state.handshakes,
+            "blocks_used": self.state.slab.used, "fragment_sets": self.state.fragments.live,
+            "fragments_expired": self.state.fragments.expired, "fragments_evicted": self.state.fragments.evicted,
+            "events_lost": self.state.events_lost,
+        }

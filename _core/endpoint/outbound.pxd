@@ -1,0 +1,368 @@
+"""From what waits to sealed datagrams: one pass over the connections that have something to say.
+
+Owner    Works on the endpoint's state and the caller's batch; owns nothing.
+Limit    A full batch stops the pass, which goes on there at the next call; FLUSH_PACKETS packets a connection and pass.
+Threads  One at a time.
+
+Taking a sequence, sealing and remembering the packet are one operation (seal_packet): no number is ever used twice.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from shadowland._core.base.batch cimport Batch, batch_data, batch_next
+from shadowland._core.base.records cimport Datagram
+from shadowland._core.base.slab cimport slab_load
+from shadowland._core.base.status cimport BYE_IDLE_TIMEOUT
+from shadowland._core.crypto.aead cimport aead_seal
+from shadowland._core.endpoint.connection cimport (
+    CHANNEL_CONTROL,
+    CHANNEL_INPUT,
+    CHANNEL_RELIABLE,
+    CONTROL_CLOSE,
+    CONTROL_CONFIRM,
+    CONTROL_PING,
+    CONTROL_PONG,
+    HEAD_FRAGMENT,
+    INPUT_POSITIONS,
+    NODE_NONE,
+    STATE_CLOSING,
+    STATE_CONNECT,
+    STATE_ENDED,
+    STATE_FREE,
+    STATE_HELLO,
+    STATE_LIVE,
+    WANT_CONFIRM,
+    WANT_INPUT,
+    WANT_PING,
+    WANT_PONG,
+    WANT_PROBE,
+    Connection,
+    Input,
+    handle_slot,
+    input_pending,
+)
+from shadowland._core.endpoint.connect cimport connect_step
+from shadowland._core.endpoint.delivery cimport (
+    CLOSE_GAP_US,
+    connection_deadline,
+    connection_release,
+    detect_losses,
+    mark_dirty,
+    packet_lost,
+)
+from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, OutboxNode
+from shadowland._core.session.ack cimport ack_pack
+from shadowland._core.session.channel cimport (
+    RELIABLE_MASK,
+    UNIT_IN_FLIGHT,
+    Unit,
+    reliable_lost,
+    reliable_next,
+    reliable_wants,
+)
+from shadowland._core.session.fragment cimport fragments_sweep
+from shadowland._core.session.recovery cimport (
+    SENT_ACKS,
+    SENT_CONFIRM,
+    SENT_ELICITING,
+    SENT_IN_FLIGHT,
+    SENT_POSITIONS,
+    SentPacket,
+    recovery_evicted,
+    recovery_pto,
+    recovery_sent,
+    recovery_slot,
+)
+from shadowland._core.wire.header cimport HEADER_SIZE, Header, header_pack
+
+cdef enum:
+    FLUSH_PACKETS = 40          # of one connection in one pass, so that one bulk transfer cannot fill a batch alone
+    FLAGS_SEALED = 0x03
+
+    PACKET_NO_ROOM = 0
+    PACKET_ACK_ONLY = 1
+    PACKET_ELICITING = 2
+
+cdef inline uint32_t put_length(uint8_t* out, uint32_t length) noexcept nogil:
+    """The length of a frame (below 16,384) as uvarint; returns its bytes."""
+    if length < 0x80:
+        out[0] = <uint8_t>length
+        return 1
+    out[0] = <uint8_t>(length | 0x80)
+    out[1] = <uint8_t>(length >> 7)
+    return 2
+
+cdef inline void put_u64(uint8_t* out, uint64_t value) noexcept nogil:
+    cdef uint32_t i
+    for i in range(8):
+        out[i] = <uint8_t>(value >> (8 * i))
+
+cdef inline uint32_t put_control(Connection* connection, uint8_t* out, SentPacket* packet, uint64_t now_us) noexcept nogil:
+    """CONFIRM, PONG, PING: what the connection wants of them."""
+    cdef uint32_t at = 0
+    if connection.want & WANT_CONFIRM:
+        out[at], out[at + 1], out[at + 2] = 2, CHANNEL_CONTROL, CONTROL_CONFIRM
+        at += 3
+        packet.flags |= SENT_ELICITING | SENT_CONFIRM
+    if connection.want & WANT_PONG:
+        out[at], out[at + 1], out[at + 2] = 18, CHANNEL_CONTROL, CONTROL_PONG
+        put_u64(out + at + 3, connection.pong_time)
+        put_u64(out + at + 11, now_us)
+        at += 19
+        packet.flags |= SENT_ELICITING
+    if connection.want & WANT_PING:
+        out[at], out[at + 1], out[at + 2] = 10, CHANNEL_CONTROL, CONTROL_PING
+        put_u64(out + at + 3, now_us)
+        at += 11
+        packet.flags |= SENT_ELICITING
+    connection.want &= <uint8_t>~(WANT_CONFIRM | WANT_PONG | WANT_PING)
+    return at
+
+cdef inline uint32_t put_inputs(Connection* connection, uint8_t* out, uint32_t room, SentPacket* packet) noexcept nogil:
+    """The last unacknowledged inputs, oldest first; a frame for each run of one kind."""
+    cdef uint32_t pending = input_pending(&connection.inputs), at = 0, first, number, i, size, run, body
+    cdef const Input* entry
+    if pending == 0:
+        return 0
+    first = connection.inputs.newest - pending + 1
+    while first - connection.inputs.newest - 1 != 0:            # first <= newest, also where numbers wrap
+        entry = &connection.inputs.ring[first % INPUT_POSITIONS]
+        run = 0
+        size = 0
+        number = first
+        while number - connection.inputs.newest - 1 != 0 and connection.inputs.ring[number % INPUT_POSITIONS].kind == entry.kind:
+            size += 1 + connection.inputs.ring[number % INPUT_POSITIONS].length
+            run += 1
+            number += 1
+        body = 5 + size
+        if body + 2 > room - at:
+            break
+        at += put_length(out + at, body)
+        out[at] = CHANNEL_INPUT
+        out[at + 1] = entry.kind
+        out[at + 2] = <uint8_t>(number - 1)
+        out[at + 3] = <uint8_t>((number - 1) >> 8)
+        out[at + 4] = <uint8_t>run
+        at += 5
+        for i in range(run):
+            entry = &connection.inputs.ring[(first + i) % INPUT_POSITIONS]
+            out[at] = entry.length
+            memcpy(out + at + 1, entry.data, entry.length)
+            at += 1 + entry.length
+        packet.input_newest = <uint16_t>(number - 1)
+        packet.input_count = <uint8_t>(packet.input_count + run)
+        first = number
+    if at > 0:
+        packet.flags |= SENT_ELICITING
+    if first - connection.inputs.newest == 1:
+        connection.want &= <uint8_t>~WANT_INPUT
+    return at
+
+cdef inline uint32_t put_nodes(EndpointState* state, Connection* connection, uint8_t* out, uint32_t room,
+                               SentPacket* packet) noexcept nogil:
+    """Queued frames in order, as many as fit; one snapshot a packet, since a packet remembers one token."""
+    cdef uint32_t at = 0
+    cdef OutboxNode* node
+    while connection.node_head != <uint32_t>NODE_NONE:
+        node = &state.nodes[connection.node_head]
+        if node.length > room - at or (node.token != 0 and packet.token != 0):
+            break
+        if node.length > 0:
+            memcpy(out + at, state.outbox_arena + node.offset, node.length)
+            at += node.length
+            if node.token != 0:
+                packet.token = node.token
+            packet.flags |= SENT_ELICITING
+        connection.node_head = node.next
+    if connection.node_head == <uint32_t>NODE_NONE:
+        connection.node_tail = <uint32_t>NODE_NONE
+    return at
+
+cdef inline uint32_t put_units(EndpointState* state, Connection* connection, uint8_t* out, uint32_t room,
+                               SentPacket* packet) noexcept nogil:
+    """Reliable units in one row of numbers, as many as fit."""
+    cdef uint32_t at = 0, body, start
+    cdef uint64_t number, first = 0
+    cdef Unit* unit
+    while reliable_next(&connection.send, &number):
+        unit = &connection.send.units[number & RELIABLE_MASK]
+        body = 4 + (4 if unit.count > 0 else 0) + unit.length
+        if body + 2 > room - at or (packet.unit_count > 0 and number != first + packet.unit_count) or packet.unit_count == 255:
+            break
+        if packet.unit_count == 0:
+            first = number
+            packet.unit_first = <uint32_t>number
+        start = at
+        at += put_length(out + at, body)
+        out[at] = <uint8_t>(CHANNEL_RELIABLE | (HEAD_FRAGMENT if unit.count > 0 else 0))
+        out[at + 1] = 0
+        out[at + 2] = <uint8_t>number
+        out[at + 3] = <uint8_t>(number >> 8)
+        at += 4
+        if unit.count > 0:
+            out[at], out[at + 1] = <uint8_t>unit.index, <uint8_t>(unit.index >> 8)
+            out[at + 2], out[at + 3] = <uint8_t>unit.count, <uint8_t>(unit.count >> 8)
+            at += 4
+        slab_load(&state.slab, unit.chain, out + at, unit.length)
+        at += unit.length
+        unit.state = UNIT_IN_FLIGHT
+        packet.unit_count += 1
+        packet.flags |= SENT_ELICITING
+    return at
+
+cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch* batch, uint64_t now_us, bint closing) noexcept nogil:
+    """Fill, number, seal and remember one packet: a PACKET_ code. With PACKET_NO_ROOM nothing has happened."""
+    cdef Datagram* datagram = batch_next(batch)
+    cdef uint8_t* data
+    cdef uint32_t at = HEADER_SIZE, end, mtu
+    cdef SentPacket packet
+    cdef SentPacket* evicted
+    cdef Header header
+    if datagram == NULL or batch.slot_size < connection.mtu:
+        return PACKET_NO_ROOM
+    data = batch_data(batch, batch.count)
+    memset(&packet, 0, sizeof(SentPacket))
+    end = connection.mtu - connection.send_key.tag_size
+    evicted = recovery_evicted(&connection.recovery)
+    if evicted != NULL:
+        packet_lost(state, connection, evicted, now_us)
+    at += ack_pack(&connection.ack, data + at, now_us)
+    if connection.ack.some:
+        packet.flags |= SENT_ACKS
+        packet.said_newest = connection.ack.newest
+    if closing:
+        data[at], data[at + 1], data[at + 2], data[at + 3] = 3, CHANNEL_CONTROL, CONTROL_CLOSE, connection.reason
+        at += 4
+    else:
+        at += put_control(connection, data + at, &packet, now_us)
+        at += put_nodes(state, connection, data + at, end - at, &packet)
+        # A fresh input goes before reliable data, a repeated one after it: otherwise one of the two could starve.
+        if connection.want & WANT_INPUT:
+            at += put_inputs(connection, data + at, end - at, &packet)
+        if connection.recovery.eliciting_in_flight < SENT_POSITIONS - 16:
+            at += put_units(state, connection, data + at, end - at, &packet)
+        if state.role == ROLE_CLIENT and packet.input_count == 0:
+            at += put_inputs(connection, data + at, end - at, &packet)
+        if connection.want & WANT_PROBE and not packet.flags & SENT_ELICITING:
+            data[at], data[at + 1], data[at + 2] = 10, CHANNEL_CONTROL, CONTROL_PING
+            put_u64(data + at + 3, now_us)
+            at += 11
+            packet.flags |= SENT_ELICITING
+        connection.want &= <uint8_t>~WANT_PROBE
+    header.connection_id = connection.id
+    header.channel = 0
+    header.flags = FLAGS_SEALED
+    header.sequence = connection.recovery.next_sequence
+    header_pack(data, &header)
+    aead_seal(&connection.send_key, connection.id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE, at - HEADER_SIZE)
+    packet.size = <uint16_t>(at + connection.send_key.tag_size)
+    recovery_sent(&connection.recovery, &packet, now_us)
+    datagram.length = packet.size
+    datagram.remote = connection.remote
+    datagram.local = connection.local
+    batch.count += 1
+    connection.last_sent_us = now_us
+    connection.packets_out += 1
+    connection.bytes_out += packet.size
+    state.sent += 1
+    state.bytes_out += packet.size
+    return PACKET_ELICITING if packet.flags & SENT_ELICITING else PACKET_ACK_ONLY
+
+cdef inline bint wants_packet(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
+    if connection.want or connection.node_head != <uint32_t>NODE_NONE:
+        return True
+    if connection.ack.deadline_us != 0 and connection.ack.deadline_us <= now_us:
+        return True
+    return connection.recovery.eliciting_in_flight < SENT_POSITIONS - 16 and reliable_wants(&connection.send)
+
+cdef inline void probe(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
+    """The probe timeout struck: the oldest packet's units go again, and something that elicits is sent (RFC 9002 6.2.4)."""
+    cdef uint64_t sequence = connection.recovery.oldest
+    cdef SentPacket* packet
+    connection.recovery.pto_count += 1
+    connection.recovery.last_eliciting_us = now_us
+    connection.want |= WANT_PROBE
+    while sequence < connection.recovery.next_sequence:
+        packet = recovery_slot(&connection.recovery, sequence)
+        if packet != NULL and packet.state == SENT_IN_FLIGHT:
+            if packet.flags & SENT_CONFIRM:
+                connection.want |= WANT_CONFIRM
+                return
+            if packet.unit_count and reliable_lost(&connection.send, packet.unit_first, packet.unit_count):
+                return
+        sequence += 1
+
+cdef inline void run_timers(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
+    """Loss by time, probes, pings, idle timeout of one live connection."""
+    if now_us >= connection.last_received_us + connection.idle_timeout_us:
+        connection.reason = BYE_IDLE_TIMEOUT
+        connection_release(state, connection, now_us)
+        return
+    if connection.recovery.loss_time_us != 0 and connection.recovery.loss_time_us <= now_us:
+        detect_losses(state, connection, now_us)
+    elif (connection.recovery.eliciting_in_flight > 0 and
+            connection.recovery.last_eliciting_us + recovery_pto(&connection.recovery, connection.peer_ack_delay_us) <= now_us):
+        probe(state, connection, now_us)
+    if now_us >= connection.last_sent_us + state.limits.ping_us:
+        connection.want |= WANT_PING
+
+cdef inline bint flush_connection(EndpointState* state, Connection* connection, Batch* batch, uint64_t now_us) noexcept nogil:
+    """Send what one connection has to say; False when the batch is full and more waits."""
+    cdef uint32_t packets = 0, slot = handle_slot(connection.handle)
+    cdef int sent
+    if connection.state == STATE_HELLO or connection.state == STATE_CONNECT:
+        return connect_step(state, connection, batch, now_us)
+    if connection.state == STATE_ENDED:
+        connection_release(state, connection, now_us)
+        return True
+    if connection.state == STATE_CLOSING:
+        if connection.closes > 0 and connection.close_due_us <= now_us:
+            if seal_packet(state, connection, batch, now_us, True) == PACKET_NO_ROOM:
+                return False
+            connection.closes -= 1
+            connection.close_due_us = now_us + CLOSE_GAP_US
+        state.dirty[slot] = 0
+        if connection.forget_us <= now_us:
+            connection_release(state, connection, now_us)
+        else:
+            connection_deadline(state, connection)
+        return True
+    if connection.state != STATE_LIVE:
+        return True
+    if state.deadlines[slot] != 0 and state.deadlines[slot] <= now_us:
+        run_timers(state, connection, now_us)
+        if connection.state != STATE_LIVE:
+            return True
+    while wants_packet(state, connection, now_us):
+        if packets >= FLUSH_PACKETS and connection.node_head == <uint32_t>NODE_NONE:
+            mark_dirty(state, connection)           # the rest of the reliable units goes with the next pass
+            connection_deadline(state, connection)
+            return True
+        sent = seal_packet(state, connection, batch, now_us, False)
+        if sent == PACKET_NO_ROOM:
+            return False
+        if sent == PACKET_ACK_ONLY:
+            break
+        packets += 1
+    state.dirty[slot] = 0
+    connection_deadline(state, connection)
+    return True
+
+cdef inline bint endpoint_outbound(EndpointState* state, Batch* batch, uint64_t now_us) noexcept nogil:
+    """Fill `batch`; True when everything due was put in, False when it is full and must be called again."""
+    cdef uint32_t slot
+    if not state.sweeping:
+        state.sweep = 0
+        state.sweeping = True
+    while state.sweep < state.high_water:
+        slot = state.sweep
+        if state.dirty[slot] or (state.deadlines[slot] != 0 and state.deadlines[slot] <= now_us):
+            if not flush_connection(state, &state.connections[slot], batch, now_us):
+                return False
+        state.sweep += 1
+    state.sweeping = False
+    # Every queued frame is in a packet now, or belonged to a session that ended.
+    state.node_count = 0
+    state.outbox_used = 0
+    fragments_sweep(&state.fragments, &state.slab, now_us)
+    return True

@@ -1,0 +1,261 @@
+"""EndpointState: all memory of an endpoint, its limits, its queues toward the application, its counters.
+
+Owner    The Endpoint class (endpoint.pyx) allocates everything at start-up and frees it at the end.
+Limit    `capacity` sessions, `half_open_capacity` handshakes, inbox and events of fixed size, a slab of blocks shared by all
+         with a quota per session. What does not fit is refused and counted.
+Threads  One at a time.
+
+received = accepted + Σ drops holds for datagrams at every moment; what happens to the messages inside an accepted one is
+counted apart, in message_drops.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from shadowland._core.base.records cimport Address, EventRecord, MessageRecord
+from shadowland._core.base.slab cimport Slab
+from shadowland._core.base.status cimport DROP_REASONS
+from shadowland._core.crypto.aead cimport AeadKey
+from shadowland._core.crypto.cookie cimport CookieSecret
+from shadowland._core.crypto.drbg cimport Drbg
+from shadowland._core.crypto.noise cimport NoiseState
+from shadowland._core.endpoint.connection cimport NODE_NONE, STATE_FREE, Connection
+from shadowland._core.endpoint.table cimport Table
+from shadowland._core.session.fragment cimport Fragments
+
+cdef enum:
+    ROLE_SERVER = 1
+    ROLE_CLIENT = 2
+
+    MTU_DEFAULT = 1200
+    MTU_MINIMUM = 1150
+    MTU_LARGEST = 1500
+
+    SCHEMA_CLASSES = 180        # as many as REJECTED can name
+
+    HALF_FREE = 0
+    HALF_ACCEPTED = 1
+    HALF_REJECTED = 2
+
+    PREFIX_BUCKETS = 256
+
+cdef struct OutboxNode:         # one frame, complete, in the outbox arena
+    uint32_t offset
+    uint32_t length             # 0: overtaken by a newer `latest`
+    uint32_t next
+    uint32_t token
+    uint8_t channel
+    uint8_t kind
+
+cdef struct HalfOpen:           # server: message 2 was sent, CONFIRM has not come yet
+    uint64_t echo               # first 8 bytes of the client's ephemeral
+    uint64_t prefix             # /24 or /64 of the source
+    uint64_t created_us
+    uint32_t id
+    uint16_t length             # of `datagram`
+    uint16_t mtu
+    uint8_t state
+    uint8_t peer_ack_delay_ms
+    uint8_t ephemeral[32]
+    uint8_t tag[16]             # of message 1: the same ephemeral with another tag is refused
+    Address remote
+    Address local
+    AeadKey send_key
+    AeadKey receive_key
+    uint8_t datagram[MTU_LARGEST]
+
+cdef struct Attempt:            # client: a handshake under way
+    uint64_t echo
+    uint64_t started_us
+    uint64_t due_us             # when to send (again)
+    uint64_t wait_us            # backoff
+    uint32_t slot               # of the connection
+    uint32_t tries
+    uint16_t mtu
+    bint used
+    bint hint_differs           # a COOKIE named another server key
+    bint other_version          # a VERSION came
+    uint8_t server_key[32]
+    uint8_t secret[32]          # ephemeral private key
+    uint8_t ephemeral[32]
+    NoiseState noise
+    uint8_t datagram[MTU_LARGEST]
+
+cdef struct Limits:
+    uint32_t capacity
+    uint32_t half_open_capacity
+    uint32_t half_open_per_prefix
+    uint32_t inbox_records
+    uint32_t inbox_bytes
+    uint32_t outbox_nodes
+    uint32_t outbox_bytes
+    uint32_t events
+    uint32_t blocks
+    uint32_t session_blocks
+    uint64_t idle_timeout_us
+    uint64_t connect_timeout_us
+    uint64_t half_open_us
+    uint64_t ping_us
+    uint64_t max_ack_delay_us
+    uint16_t mtu
+
+cdef struct EndpointState:
+    uint8_t role
+    uint8_t shard
+    uint16_t tick_hz
+    uint32_t tick               # set by the application, told to clients that connect
+    uint32_t live
+    uint32_t half_open
+    uint32_t high_water         # slots that were ever used: sweeps end there
+    uint32_t free_slot
+    Limits limits
+    Connection* connections
+    uint32_t* next_free
+    uint64_t* deadlines         # per slot: when outbound must look at it, 0 never
+    uint8_t* dirty              # per slot: something waits to be sent now
+    Table sessions              # connection id (server) or id and address (client) -> slot, or half-open index | HALF_BIT
+    Table echoes                # echo -> half-open index (server) or attempt (client)
+    Table spent                 # server: ephemerals that became sessions, so that a replayed CONNECT gets nothing
+    uint64_t* spent_ring
+    uint32_t spent_at
+    HalfOpen* halves
+    uint32_t half_hint          # where to look for a free one first
+    uint32_t prefix_counts[PREFIX_BUCKETS]
+    Attempt* attempts
+    uint32_t attempt_hint
+    Slab slab
+    Fragments fragments
+    MessageRecord* inbox
+    uint8_t* inbox_arena
+    uint32_t inbox_count
+    uint32_t inbox_used
+    OutboxNode* nodes
+    uint8_t* outbox_arena
+    uint32_t node_count
+    uint32_t outbox_used
+    uint8_t* scratch            # one reliable message with its kind before it
+    uint32_t sweep              # where outbound goes on when the batch was full
+    bint sweeping
+    EventRecord* events
+    uint32_t event_count
+    Drbg drbg
+    uint64_t cookie_rotate_us
+    CookieSecret cookie_secret
+    CookieSecret cookie_previous
+    uint8_t identity_secret[32]
+    uint8_t identity_public[32]
+    uint8_t identity_hint[8]
+    uint64_t schema_hash
+    uint32_t client_build
+    uint32_t class_count
+    uint16_t class_ids[SCHEMA_CLASSES]
+    uint32_t class_digests[SCHEMA_CLASSES]
+    uint32_t rejected_count     # client: the classes a server named when it refused the schema
+    uint16_t rejected_ids[SCHEMA_CLASSES]
+    uint32_t rejected_digests[SCHEMA_CLASSES]
+    uint64_t received
+    uint64_t accepted
+    uint64_t bytes_in
+    uint64_t sent
+    uint64_t bytes_out
+    uint64_t handshakes         # Diffie-Hellman exchanges done
+    uint64_t events_lost        # snapshot events that found no room (the world counts them as lost by age)
+    uint64_t drops[DROP_REASONS]
+    uint64_t message_drops[DROP_REASONS]
+
+cdef enum:
+    HALF_BIT = 0x80000000
+
+cdef inline void drop(EndpointState* state, int reason) noexcept nogil:
+    """A datagram ends here."""
+    state.drops[reason] += 1
+
+cdef inline void drop_message(EndpointState* state, int reason) noexcept nogil:
+    """A message inside an accepted datagram ends here."""
+    state.message_drops[reason] += 1
+
+cdef inline bint event_push(EndpointState* state, uint64_t connection, uint64_t now_us, uint8_t kind, uint8_t reason,
+                            uint32_t token) noexcept nogil:
+    """Tell the application. Snapshot events leave room for joins and leaves, which must not be lost."""
+    cdef EventRecord* event
+    cdef uint32_t room = state.limits.events - state.event_count
+    if room == 0 or (token != 0 and room <= 2 * state.limits.capacity):
+        if token != 0:
+            state.events_lost += 1
+        return False
+    event = &state.events[state.event_count]
+    memset(event, 0, sizeof(EventRecord))
+    event.connection = connection
+    event.time_us = now_us
+    event.kind = kind
+    event.reason = reason
+    event.token = token
+    state.event_count += 1
+    return True
+
+cdef inline MessageRecord* inbox_push(EndpointState* state, uint64_t connection, uint64_t time_us, uint8_t channel, uint8_t kind,
+                                      uint32_t number, uint32_t length, uint8_t** payload) noexcept nogil:
+    """Room for one message of `length` bytes, to be filled at `payload`; NULL when the inbox is full."""
+    cdef MessageRecord* record
+    if state.inbox_count >= state.limits.inbox_records or length > state.limits.inbox_bytes - state.inbox_used:
+        return NULL
+    record = &state.inbox[state.inbox_count]
+    record.connection = connection
+    record.time_us = time_us
+    record.offset = state.inbox_used
+    record.length = length
+    record.number = number
+    record.channel = channel
+    record.kind = kind
+    record.flags = 0
+    payload[0] = state.inbox_arena + state.inbox_used
+    state.inbox_used += length
+    state.inbox_count += 1
+    return record
+
+cdef inline Connection* connection_of(EndpointState* state, uint64_t handle) noexcept nogil:
+    """The connection a handle names, NULL if it is over or was never there."""
+    cdef uint32_t slot = <uint32_t>handle
+    cdef Connection* connection
+    if slot >= state.limits.capacity:
+        return NULL
+    connection = &state.connections[slot]
+    if connection.state == STATE_FREE or connection.handle != handle:
+        return NULL
+    return connection
+
+cdef inline Connection* connection_take(EndpointState* state) noexcept nogil:
+    """A free slot with a new generation, cleared; NULL when the endpoint is full."""
+    cdef uint32_t slot = state.free_slot
+    cdef Connection* connection
+    cdef uint64_t generation
+    if slot == <uint32_t>NODE_NONE:
+        return NULL
+    connection = &state.connections[slot]
+    state.free_slot = state.next_free[slot]
+    generation = (connection.handle >> 32) + 1
+    if generation > 0xFFFFFFFF:
+        generation = 1
+    memset(connection, 0, sizeof(Connection))
+    connection.handle = generation << 32 | slot
+    connection.node_head = <uint32_t>NODE_NONE
+    connection.node_tail = <uint32_t>NODE_NONE
+    connection.attempt = <uint32_t>NODE_NONE
+    if slot + 1 > state.high_water:
+        state.high_water = slot + 1
+    state.live += 1
+    return connection
+
+cdef inline uint64_t address_digest(const EndpointState* state, const Address* address) noexcept nogil:
+    """A number for (ip, port); keyed where it is used, in the table."""
+    cdef uint64_t high = 0, low = 0
+    cdef uint32_t i
+    for i in range(8):
+        high |= <uint64_t>address.ip[i] << (8 * i)
+        low |= <uint64_t>address.ip[8 + i] << (8 * i)
+    return (high * <uint64_t>0x9E3779B97F4A7C15 ^ low) * <uint64_t>0xBF58476D1CE4E5B9 + address.port
+
+cdef inline uint64_t session_key(const EndpointState* state, uint32_t id, const Address* remote) noexcept nogil:
+    """Servers hand out ids, so the id is enough; a client may meet one id at two servers."""
+    if state.role == ROLE_SERVER:
+        return id
+    return (address_digest(state, remote) << 32) | id
