@@ -64,6 +64,7 @@ from shadowland._core.endpoint.accept cimport (
     put32,
 )
 from shadowland._core.endpoint.connection cimport (
+    NODE_NONE,
     STATE_CONNECT,
     STATE_HELLO,
     STATE_LIVE,
@@ -96,7 +97,7 @@ cdef inline void attempt_begin(EndpointState* state, uint32_t index, uint16_t mt
     """A fresh ephemeral, and HELLO is due."""
     cdef Attempt* attempt = &state.attempts[index]
     drbg_fill(&state.drbg, attempt.secret, 32)
-    x25519_public(attempt.secret, attempt.ephemeral)
+    x25519_public(attempt.ephemeral, attempt.secret)
     attempt.echo = get64(attempt.ephemeral)
     attempt.mtu = mtu
     attempt.tries = 0
@@ -279,7 +280,7 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     sodium.memzero(keys, 64)
     table_remove(&state.echoes, attempt.echo)
     sodium.memzero(attempt, sizeof(Attempt))
-    connection.attempt = 0xFFFFFFFF
+    connection.attempt = <uint32_t>NODE_NONE
     connection.state = STATE_LIVE
     connection.want = WANT_CONFIRM
     connection.last_received_us = now_us

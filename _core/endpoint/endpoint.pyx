@@ -442,7 +442,9 @@ cdef class Endpoint:
     def server_tick(self, handle: int) -> tuple[int, int]:
         """Client: (tick when the server accepted, ticks per second); (0, 0) if it is not joined."""
         cdef Connection* connection = connection_of(&self.state, handle)
-        return (0, 0) if connection == NULL else (connection.peer_tick, connection.peer_tick_hz)
+        if connection == NULL:
+            return 0, 0
+        return connection.peer_tick, connection.peer_tick_hz
 
     def rejected_classes(self) -> list[tuple[int, int]]:
         """Client: (class id, digest) pairs that the last server which refused our schema named as its own."""

@@ -233,7 +233,7 @@ cdef inline Connection* connection_take(EndpointState* state) noexcept nogil:
     connection = &state.connections[slot]
     state.free_slot = state.next_free[slot]
     generation = (connection.handle >> 32) + 1
-    if generation > 0xFFFFFFFF:
+    if generation >> 32 != 0:
         generation = 1
     memset(connection, 0, sizeof(Connection))
     connection.handle = generation << 32 | slot
