@@ -1,0 +1,265 @@
+"""Message codec: rows of quanta to payload bytes and back, many messages of one class in one call.
+
+Owner    A MessageCode is filled by the door class MessageCodec and read by whoever it lends it to; rows, spans and
+         arenas are the caller's. Nothing here allocates.
+Limit    CODEC_COMPONENTS numbers and CODEC_TEXTS texts a message; text is bounded by its class.
+Threads  Pure functions of their arguments.
+
+    payload    bits of component 0, 1, ... (value - low), lowest bit first | zeros to a byte | text 0 | text 1 | ...
+    text       length in bytes (canonical LEB128) | UTF-8
+
+One message has exactly one encoding: padding bits are zero, lengths are canonical, nothing follows the last text.
+"""
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+cdef enum:
+    CODEC_COMPONENTS = 64
+    CODEC_TEXTS = 16
+
+cdef enum:                              # ComponentCode.kind
+    CODE_RANGE = 0                      # low to high
+    CODE_FLOAT32 = 1                    # the bits of a float; infinities and NaN are refused
+    CODE_ENUM = 2                       # low + i for every bit i of `members`
+    CODE_FLAGS = 3                      # any set of the bits of `members`
+
+cdef struct ComponentCode:
+    uint64_t members
+    int64_t unit_squared                # above 0 on the first lane of a Unit vector: the greatest sum of squares
+    int32_t low
+    int32_t high
+    uint8_t bits                        # 1 to 32
+    uint8_t kind
+    uint8_t lanes                       # of the vector that begins here
+    uint8_t reserved
+
+cdef struct MessageCode:
+    ComponentCode components[CODEC_COMPONENTS]
+    uint32_t text_limits[CODEC_TEXTS]   # characters
+    uint32_t component_count
+    uint32_t text_count
+    uint32_t fixed_bytes                # of the bit-packed part
+
+cdef struct TextSpan:
+    uint32_t offset                     # decoded: from the beginning of the arena; to encode: in the texts' own arena
+    uint32_t length                     # bytes
+
+cdef inline int64_t utf8_characters(const uint8_t* data, size_t length) noexcept nogil:
+    """Code points of a UTF-8 text; -1 if it is not well-formed (RFC 3629: no surrogates, nothing over-long, at most
+    U+10FFFF)."""
+    cdef size_t i = 0, extra, j
+    cdef int64_t characters = 0
+    cdef uint8_t byte, low, high
+    while i < length:
+        byte = data[i]
+        low, high = 0x80, 0xBF          # bounds of the second byte; the first byte narrows them
+        if byte < 0x80:
+            extra = 0
+        elif byte < 0xC2:
+            return -1                   # a continuation, or C0 and C1, which could only begin over-long forms
+        elif byte < 0xE0:
+            extra = 1
+        elif byte < 0xF0:
+            extra = 2
+            if byte == 0xE0:
+                low = 0xA0
+            elif byte == 0xED:
+                high = 0x9F             # surrogates
+        elif byte < 0xF5:
+            extra = 3
+            if byte == 0xF0:
+                low = 0x90
+            elif byte == 0xF4:
+                high = 0x8F
+        else:
+            return -1
+        if extra > length - i - 1:
+            return -1
+        for j in range(1, extra + 1):
+            if not low <= data[i + j] <= high:
+                return -1
+            low, high = 0x80, 0xBF
+        i += extra + 1
+        characters += 1
+    return characters
+
+cdef inline bint row_valid(const MessageCode* code, const int32_t* row) noexcept nogil:
+    """True if every number of the row is one that its field can hold."""
+    cdef uint32_t i, lane
+    cdef int64_t squares
+    cdef const ComponentCode* component
+    for i in range(code.component_count):
+        component = &code.components[i]
+        if component.kind == CODE_FLOAT32:
+            if (<uint32_t>row[i] & 0x7F800000) == 0x7F800000:
+                return False
+            continue
+        if row[i] < component.low or row[i] > component.high:
+            return False
+        if component.kind == CODE_ENUM:
+            if not (component.members >> <uint32_t>(row[i] - component.low)) & 1:
+                return False
+        elif component.kind == CODE_FLAGS:
+            if <uint64_t><uint32_t>row[i] & ~component.members:
+                return False
+        if component.unit_squared > 0:
+            squares = 0
+            for lane in range(component.lanes):
+                squares += <int64_t>row[i + lane] * row[i + lane]
+            if squares > component.unit_squared:
+                return False
+    return True
+
+cdef inline bint components_unpack(const MessageCode* code, const uint8_t* data, int32_t* row) noexcept nogil:
+    """Read `fixed_bytes` bytes, whose presence the caller has checked; False if a padding bit is set."""
+    cdef uint64_t waiting = 0           # bits read and not yet used, lowest first; never more than 31 + 8
+    cdef uint32_t held = 0, bits, i
+    for i in range(code.component_count):
+        bits = code.components[i].bits
+        while held < bits:
+            waiting |= <uint64_t>data[0] << held
+            data += 1
+            held += 8
+        # Unsigned, so that low + value wraps and is not undefined. row_valid catches a value beyond high: the sum is
+        # then above high, or it has wrapped to below low.
+        row[i] = <int32_t>(<uint32_t>code.components[i].low + <uint32_t>(waiting & ((<uint64_t>1 << bits) - 1)))
+        waiting >>= bits
+        held -= bits
+    return waiting == 0
+
+cdef inline void components_pack(const MessageCode* code, const int32_t* row, uint8_t* data) noexcept nogil:
+    """Write `fixed_bytes` bytes of a valid row."""
+    cdef uint64_t waiting = 0
+    cdef uint32_t held = 0, i
+    for i in range(code.component_count):
+        waiting |= <uint64_t>(<uint32_t>row[i] - <uint32_t>code.components[i].low) << held
+        held += code.components[i].bits
+        while held >= 8:
+            data[0] = <uint8_t>waiting
+            data += 1
+            waiting >>= 8
+            held -= 8
+    if held:
+        data[0] = <uint8_t>waiting
+
+cdef inline bint texts_unpack(const MessageCode* code, const uint8_t* data, size_t length,
+                              TextSpan* spans) noexcept nogil:
+    """Find the texts, which fill exactly `length` bytes; the spans count from `data`."""
+    cdef size_t position = 0, size
+    cdef uint32_t i, shift
+    cdef int64_t characters
+    for i in range(code.text_count):
+        size, shift = 0, 0
+        while True:
+            # Three bytes reach 2**21, which no payload does: a fourth cannot belong to a text that fits.
+            if position == length or shift > 14:
+                return False
+            size |= <size_t>(data[position] & 0x7F) << shift
+            position += 1
+            if data[position - 1] < 0x80:
+                break
+            shift += 7
+        if shift and data[position - 1] == 0:
+            return False                # over-long
+        if size > length - position:
+            return False
+        characters = utf8_characters(data + position, size)
+        if characters < 0 or characters > code.text_limits[i]:
+            return False
+        spans[i].offset = <uint32_t>position
+        spans[i].length = <uint32_t>size
+        position += size
+    return position == length
+
+cdef inline bint message_decode(const MessageCode* code, const uint8_t* data, size_t length, int32_t* row,
+                                TextSpan* spans) noexcept nogil:
+    """Decode one payload; False if it is not exactly one message of this class, and then row and spans are zeros."""
+    cdef uint32_t i
+    if length >= code.fixed_bytes:
+        if (components_unpack(code, data, row) and row_valid(code, row)
+                and texts_unpack(code, data + code.fixed_bytes, length - code.fixed_bytes, spans)):
+            for i in range(code.text_count):
+                spans[i].offset += code.fixed_bytes
+            return True
+    memset(row, 0, code.component_count * sizeof(int32_t))
+    memset(spans, 0, code.text_count * sizeof(TextSpan))
+    return False
+
+cdef inline size_t message_bound(const MessageCode* code, const TextSpan* spans) noexcept nogil:
+    """Bytes that are enough for the encoding of a message with these texts."""
+    cdef size_t total = code.fixed_bytes
+    cdef uint32_t i
+    for i in range(code.text_count):
+        total += 3 + <size_t>spans[i].length
+    return total
+
+cdef inline int64_t message_encode(const MessageCode* code, const int32_t* row, const uint8_t* texts, size_t texts_size,
+                                   const TextSpan* spans, uint8_t* data, size_t capacity) noexcept nogil:
+    """Bytes written to `data`; -1 if the row or a text does not fit its field or `capacity` is below message_bound."""
+    cdef size_t position = code.fixed_bytes, size
+    cdef uint32_t i
+    cdef int64_t characters
+    if not row_valid(code, row):
+        return -1
+    for i in range(code.text_count):
+        if spans[i].offset > texts_size or spans[i].length > texts_size - spans[i].offset:
+            return -1
+        characters = utf8_characters(texts + spans[i].offset, spans[i].length)
+        if characters < 0 or characters > code.text_limits[i] or spans[i].length >> 21:
+            return -1
+    if message_bound(code, spans) > capacity:
+        return -1
+    components_pack(code, row, data)
+    for i in range(code.text_count):
+        size = spans[i].length
+        while size >= 0x80:
+            data[position] = <uint8_t>(size & 0x7F) | 0x80
+            position += 1
+            size >>= 7
+        data[position] = <uint8_t>size
+        position += 1
+        memcpy(data + position, texts + spans[i].offset, spans[i].length)
+        position += spans[i].length
+    return <int64_t>position
+
+cdef inline size_t messages_decode(const MessageCode* code, const uint8_t* arena, size_t arena_size,
+                                   const uint32_t* offsets, const uint32_t* lengths, size_t count, int32_t* matrix,
+                                   TextSpan* spans, uint8_t* ok) noexcept nogil:
+    """Decode `count` payloads; ok[i] is 1 for each that was one message. Returns how many were.
+
+    Row i of `matrix` has component_count numbers and of `spans` text_count spans, counted from the arena's beginning.
+    """
+    cdef size_t i, accepted = 0
+    cdef uint32_t j
+    cdef int32_t* row
+    cdef TextSpan* span
+    for i in range(count):
+        row = matrix + i * code.component_count
+        span = spans + i * code.text_count
+        ok[i] = 0
+        if offsets[i] > arena_size or lengths[i] > arena_size - offsets[i]:
+            memset(row, 0, code.component_count * sizeof(int32_t))
+            memset(span, 0, code.text_count * sizeof(TextSpan))
+        elif message_decode(code, arena + offsets[i], lengths[i], row, span):
+            for j in range(code.text_count):
+                span[j].offset += offsets[i]
+            ok[i] = 1
+            accepted += 1
+    return accepted
+
+cdef inline int64_t messages_encode(const MessageCode* code, const int32_t* matrix, size_t count, const uint8_t* texts,
+                                    size_t texts_size, const TextSpan* spans, uint8_t* arena, size_t capacity,
+                                    uint32_t* offsets, uint32_t* lengths) noexcept nogil:
+    """Encode `count` rows one after the other; bytes used, or -1 - i if row i does not fit its class or the arena."""
+    cdef size_t i, used = 0
+    cdef int64_t size
+    for i in range(count):
+        size = message_encode(code, matrix + i * code.component_count, texts, texts_size,
+                              spans + i * code.text_count, arena + used, capacity - used)
+        if size < 0:
+            return -1 - <int64_t>i
+        offsets[i] = <uint32_t>used
+        lengths[i] = <uint32_t>size
+        used += <size_t>size
+    return <int64_t>used

@@ -1,0 +1,38 @@
+from collections.abc import Sequence
+from typing import Any, Final, final
+
+from numpy import int32, uint8, uint32
+from numpy.typing import NDArray
+
+MAX_COMPONENTS: Final[int]
+MAX_TEXTS: Final[int]
+RANGE: Final[int]
+FLOAT32: Final[int]
+ENUM: Final[int]
+FLAGS: Final[int]
+
+@final
+class MessageCodec:
+    def __init__(self, components: Sequence[tuple[int, int, int, int, int, int, int]], text_limits: Sequence[int]) -> None: ...
+    @property
+    def fixed_bytes(self) -> int: ...
+    def decode(
+        self,
+        arena: bytes | NDArray[uint8],
+        offsets: NDArray[uint32],
+        lengths: NDArray[uint32],
+        matrix: NDArray[int32],
+        spans: NDArray[uint32],
+        ok: NDArray[Any],
+    ) -> int: ...
+    def encode(
+        self,
+        matrix: NDArray[int32],
+        texts: bytes | NDArray[uint8],
+        spans: NDArray[uint32],
+        arena: NDArray[uint8],
+        offsets: NDArray[uint32],
+        lengths: NDArray[uint32],
+    ) -> int: ...
+    def decode_one(self, payload: bytes) -> tuple[list[int], list[str]] | None: ...
+    def encode_one(self, numbers: list[int], texts: list[bytes]) -> bytes | None: ...

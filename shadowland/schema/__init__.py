@@ -1,0 +1,24 @@
+"""The class body is the wire contract: entities and messages, their annotations, layouts, codecs and hash."""
+from shadowland.schema.annotations import (
+    Angle,
+    Local,
+    MaxLen,
+    OwnerOnly,
+    Predicted,
+    Quantized,
+    Range,
+    Rate,
+    Unit,
+    Vec2,
+    Vec3,
+)
+from shadowland.schema.classes import CHANNELS, MAX_RECORD_BYTES, MESSAGE_LIMITS, Entity, Message
+from shadowland.schema.layout import COMPONENT_DTYPE, Column, Layout, layout, prediction
+from shadowland.schema.messages import MessageColumns, decode_columns, decode_one, encode_columns, encode_one
+from shadowland.schema.registry import Schema
+
+__all__ = [
+    "CHANNELS", "COMPONENT_DTYPE", "MAX_RECORD_BYTES", "MESSAGE_LIMITS", "Angle", "Column", "Entity", "Layout", "Local",
+    "MaxLen", "Message", "MessageColumns", "OwnerOnly", "Predicted", "Quantized", "Range", "Rate", "Schema", "Unit",
+    "Vec2", "Vec3", "decode_columns", "decode_one", "encode_columns", "encode_one", "layout", "prediction",
+]

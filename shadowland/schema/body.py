@@ -1,0 +1,296 @@
+"""Reads a class body into fields; every mistake in it becomes a ConfigError that names class, field and fix."""
+import dataclasses
+import enum
+import inspect
+import math
+import typing
+from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeVar
+
+from shadowland.errors import ConfigError
+from shadowland.schema.annotations import (
+    Audience,
+    Lanes,
+    MaxLen,
+    Predicted,
+    Quantized,
+    Range,
+    Rate,
+    Turn,
+    Unit,
+)
+from shadowland.schema.fields import INT32_HIGH, INT32_LOW, Field, Kind
+from shadowland.schema.values import TURN, checked_text, from_quanta, lanes_of, to_quanta
+
+MAX_FIELDS: Final = 64
+MAX_COMPONENTS: Final = 64              # the world keeps sets of components in one 64-bit word
+MAX_TEXTS: Final = 16
+RESERVED: Final = frozenset({"rows", "sessions", "numbers", "times", "handles", "owners", "mine", "select", "row"})
+"""Names that columns use for themselves."""
+
+Mark = TypeVar("Mark")
+WORDS: Final = (Lanes, Turn, Quantized, Predicted, Range, Rate, Unit, MaxLen, Audience)
+# Which words may stand beside which Python type; Lanes and Turn come with Vec2, Vec3 and Angle themselves.
+ALLOWED: Final[dict[str, tuple[type, ...]]] = {
+    "float": (Quantized, Predicted, Range, Rate, Unit, Audience),
+    "vector": (Lanes, Quantized, Predicted, Range, Rate, Unit, Audience),
+    "angle": (Turn, Quantized, Predicted, Rate, Audience),
+    "int": (Range, Rate, Audience),
+    "bool": (Rate, Audience),
+    "enum": (Rate, Audience),
+    "text": (MaxLen,),
+}
+
+
+class Words:
+    """The annotation of one field: its Python type and the words beside it."""
+
+    def __init__(self, owner: str, name: str, hint: Any, *, message: bool) -> None:
+        self.owner, self.name, self.message = owner, name, message
+        base, *metadata = typing.get_args(hint) if typing.get_origin(hint) is Annotated else (hint,)
+        self.base: Any = base
+        for word in metadata:                       # words of other libraries are none of our business
+            if isinstance(word, type) and word in WORDS:
+                self.refuse(f"{word.__name__} stands without its arguments", f"write {example(word)}")
+        self.words = [word for word in metadata if isinstance(word, WORDS)]
+        self.shape = self._shape()
+        self._check_words()
+
+    def refuse(self, problem: str, fix: str) -> NoReturn:
+        raise ConfigError(f"{self.owner}.{self.name}: {problem}; {fix}")
+
+    def find(self, kind: type[Mark]) -> Mark | None:
+        return next((word for word in self.words if isinstance(word, kind)), None)
+
+    @property
+    def local(self) -> bool:
+        audience = self.find(Audience)
+        return audience is not None and audience.code == 255
+
+    def _shape(self) -> str:
+        if self.find(Lanes):
+            return "vector"
+        if self.find(Turn):
+            return "angle"
+        names: dict[Any, str] = {float: "float", int: "int", bool: "bool", str: "text"}
+        if self.base in names:
+            return names[self.base]
+        if isinstance(self.base, type) and issubclass(self.base, (enum.IntEnum, enum.IntFlag)):
+            return "enum"
+        if isinstance(self.base, type) and issubclass(self.base, enum.Enum):
+            self.refuse(f"{self.base.__name__} has no integer values", "derive it from enum.IntEnum or enum.IntFlag")
+        self.refuse(f"the type {getattr(self.base, '__name__', self.base)} cannot travel",
+                    "use float, int, bool, str, an IntEnum, an IntFlag, sl.Vec2, sl.Vec3 or sl.Angle")
+
+    def _check_words(self) -> None:
+        kinds = [type(word) for word in self.words]
+        for kind in kinds:
+            if kinds.count(kind) > 1:
+                self.refuse(f"{kind.__name__} stands twice", "keep one")
+            if kind not in ALLOWED[self.shape]:
+                self.refuse(f"{kind.__name__} does not go with {self.shape} fields", f"remove {kind.__name__}")
+            if self.message and kind in (Predicted, Rate, Audience):
+                word = repr(self.find(Audience)) if kind is Audience else kind.__name__
+                self.refuse(f"{word} is for entities, this is a message", f"remove {word}")
+        if self.local and set(kinds) - {Audience, Lanes, Turn}:
+            self.refuse("a Local field never travels", "keep sl.Local alone, without words about the wire")
+        if self.find(Unit) and (self.find(Quantized) or self.find(Range) or self.find(Predicted)):
+            self.refuse("Unit already says step and range", "remove Quantized, Range and Predicted")
+
+    def positive(self, word: str, value: object) -> float:
+        """`value` as a finite float above 0."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            self.refuse(f"{word} is {value!r}", "give a finite number above 0")
+        return float(value)
+
+
+def example(word: type) -> str:
+    """How a word is written."""
+    fields = dataclasses.fields(word) if dataclasses.is_dataclass(word) else ()
+    return f"sl.{word.__name__}({', '.join(f'{field.name}=...' for field in fields)})"
+
+
+def read_fields(cls: type, root: type, *, message: bool) -> dict[str, Field]:
+    """The fields of `cls` in order of declaration, those of its bases first, by name."""
+    owned: dict[str, None] = {}
+    for base in reversed(cls.__mro__):
+        if issubclass(base, root) and base is not root:
+            owned |= dict.fromkeys(inspect.get_annotations(base))
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        raise ConfigError(f"{cls.__name__}: the annotation names {error.name!r}, which its module does not know; "
+                          "define or import it at module level, above the class") from None
+    _refuse_unannotated(cls, owned)
+    fields = {}
+    for name in owned:
+        if typing.get_origin(hints[name]) is ClassVar or hints[name] is ClassVar:
+            continue
+        words = Words(cls.__name__, name, hints[name], message=message)
+        if name.startswith("_") or name in RESERVED:
+            words.refuse("the name is taken by the library", "choose another name")
+        fields[name] = read_field(words)
+    numbers = sum(field.lanes for field in fields.values() if field.bits)
+    texts = sum(field.kind is Kind.TEXT for field in fields.values())
+    if len(fields) > MAX_FIELDS or numbers > MAX_COMPONENTS or texts > MAX_TEXTS:
+        raise ConfigError(f"{cls.__name__}: it has {len(fields)} fields with {numbers} numbers and {texts} texts, at "
+                          f"most {MAX_FIELDS} with {MAX_COMPONENTS} and {MAX_TEXTS} are allowed; split the class")
+    return fields
+
+
+def _refuse_unannotated(cls: type, owned: dict[str, None]) -> None:
+    for name, value in vars(cls).items():
+        plain = not callable(value) and not hasattr(value, "__get__")
+        if plain and not name.startswith("_") and name not in inspect.get_annotations(cls):
+            hint = f"write `{name}: {type(value).__name__}`" if name not in owned else "repeat its base's annotation"
+            raise ConfigError(f"{cls.__name__}.{name}: it has a value and no annotation, so it would not be a field; "
+                              f"{hint}, or `{name}: ClassVar` for a constant")
+
+
+def read_field(words: Words) -> Field:
+    """One field; its default is not looked at."""
+    common: dict[str, Any] = {"name": words.name}
+    rate, audience = words.find(Rate), words.find(Audience)
+    if rate:
+        common["rate_hz"] = words.positive("Rate hz", rate.hz)
+    if audience:
+        common["audience"] = audience.code
+    if words.shape == "text":
+        return _text(words, common)
+    if words.shape == "enum":
+        return _enumeration(words, common)
+    if words.shape == "bool":
+        return Field(kind=Kind.BOOL, high=1, bits=0 if words.local else 1, **common)
+    if words.shape == "int":
+        return _int(words, common)
+    return _float(words, common)
+
+
+def _text(words: Words, common: dict[str, Any]) -> Field:
+    limit = words.find(MaxLen)
+    if not words.message:
+        words.refuse("entities cannot hold text", "send it once in a reliable message")
+    if limit is None:
+        words.refuse("text needs a limit", f"write `{words.name}: A[str, sl.MaxLen(100)]`")
+    if not isinstance(limit.characters, int) or limit.characters < 1:
+        words.refuse(f"MaxLen is {limit.characters!r}", "give a whole number of characters above 0")
+    return Field(kind=Kind.TEXT, max_length=limit.characters, **common)
+
+
+def _enumeration(words: Words, common: dict[str, Any]) -> Field:
+    values = sorted({int(member) for member in words.base})
+    flags = issubclass(words.base, enum.IntFlag)
+    if not values:
+        words.refuse(f"{words.base.__name__} has no members", "give it some")
+    low, high = values[0], values[-1]
+    if flags:
+        mask = 0
+        for value in values:
+            mask |= value
+        low, high, values = 0, mask, [mask]
+    if low < INT32_LOW or high > INT32_HIGH:
+        words.refuse(f"{words.base.__name__} has values beyond 32 bits (flags: 31)", "choose smaller ones")
+    if not flags and high - low > 63 and high - low != len(values) - 1:
+        words.refuse(f"{words.base.__name__} has gaps and spans {high - low + 1} values", "number them without gaps")
+    bits = 0 if words.local else max(1, (high - low).bit_length())
+    return Field(kind=Kind.FLAGS if flags else Kind.ENUM, low=low, high=high, bits=bits, members=tuple(values),
+                 enumeration=words.base, **common)
+
+
+def _int(words: Words, common: dict[str, Any]) -> Field:
+    limits = words.find(Range)
+    low, high = (limits.low, limits.high) if limits else (INT32_LOW, INT32_HIGH)
+    if type(low) is not int or type(high) is not int or not INT32_LOW <= low < high <= INT32_HIGH:
+        words.refuse(f"Range({low!r}, {high!r}) is no range of 32-bit integers", "give two integers, the lower first")
+    return Field(kind=Kind.INT, low=low, high=high, bits=0 if words.local else (high - low).bit_length(), **common)
+
+
+def _float(words: Words, common: dict[str, Any]) -> Field:
+    lanes, unit, quantized = words.find(Lanes), words.find(Unit), words.find(Quantized)
+    common["lanes"] = lanes.count if lanes else 1
+    if unit:
+        if type(unit.bits) is not int or not 2 <= unit.bits <= 16:
+            words.refuse(f"Unit bits is {unit.bits!r}", "give 2 to 16")
+        high = 2 ** (unit.bits - 1) - 1
+        return Field(kind=Kind.FLOAT, unit=True, step=1.0 / high, low=-high, high=high, bits=unit.bits, **common)
+    step = words.positive("the step of Quantized", quantized.step) if quantized else 0.0
+    if words.shape == "angle":
+        bits = 8 if not step else max(1, math.ceil(math.log2(TURN / step)))
+        if bits > 31:
+            words.refuse(f"a step of {step!r} rad takes over 31 bits", "choose a coarser one")
+        low = -(2 ** (bits - 1))
+        common |= {"kind": Kind.ANGLE, "step": TURN / 2**bits, "low": low, "high": -low - 1}
+        return Field(bits=0 if words.local else bits, **common, **_prediction(words))
+    if words.local:
+        return Field(kind=Kind.FLOAT, **common)
+    if not step:
+        if words.find(Range):
+            words.refuse("Range on a float needs a step", "add sl.Quantized(step=...)")
+        if not words.message:
+            words.refuse("a float has no step", "add sl.Quantized(step=...), or sl.Local if it stays on the server")
+        return Field(kind=Kind.FLOAT32, bits=32, **common)
+    low, high = _quantized_range(words, step)
+    bits = (high - low).bit_length()
+    return Field(kind=Kind.FLOAT, step=step, low=low, high=high, bits=bits, **common, **_prediction(words))
+
+
+def _quantized_range(words: Words, step: float) -> tuple[int, int]:
+    limits = words.find(Range)
+    if limits is None:
+        return INT32_LOW, INT32_HIGH
+    for end in (limits.low, limits.high):
+        if isinstance(end, bool) or not isinstance(end, (int, float)) or not math.isfinite(end / step):
+            words.refuse(f"Range({limits.low!r}, {limits.high!r}) is not a range", "give two finite numbers")
+    # Inwards, so that what comes back is inside; the millionth of a step forgives 0.3 / 0.1 = 2.9999999999999996.
+    low, high = math.ceil(limits.low / step - 1e-6), math.floor(limits.high / step + 1e-6)
+    if not low < high:
+        words.refuse(f"Range({limits.low!r}, {limits.high!r}) holds fewer than two steps of {step!r}",
+                     "give the lower end first and a finer step")
+    if low < INT32_LOW or high > INT32_HIGH:
+        words.refuse(f"Range({limits.low!r}, {limits.high!r}) in steps of {step!r} takes over 32 bits",
+                     "choose a coarser step")
+    return low, high
+
+
+def _prediction(words: Words) -> dict[str, Any]:
+    predicted = words.find(Predicted)
+    if predicted is None:
+        return {}
+    if not isinstance(predicted.by, str) or not predicted.by:
+        words.refuse(f"Predicted by={predicted.by!r}", "give the name of the velocity field")
+    tolerance = predicted.tolerance
+    if tolerance is not None and (isinstance(tolerance, bool) or not isinstance(tolerance, (int, float))
+                                  or not 0 <= tolerance < math.inf):
+        words.refuse(f"the tolerance is {tolerance!r}", "give a finite number, 0 or above")
+    return {"predicted_by": predicted.by, "tolerance": None if tolerance is None else float(tolerance)}
+
+
+def canonical_default(owner: str, field: Field, value: object) -> object:
+    """The default as instances hold it: floats in float fields, tuples of floats in vectors, members in enums."""
+    try:
+        if field.kind is Kind.TEXT:
+            return checked_text(field, value)
+        local_float = field.local and field.kind in (Kind.FLOAT, Kind.ANGLE)        # has no step to be checked by
+        quanta = [] if local_float else to_quanta(field, value)
+        if field.enumeration is not None:
+            return from_quanta(field, quanta)
+        if field.kind in (Kind.BOOL, Kind.INT):
+            return value
+        lanes = lanes_of(field, value)
+        return lanes if field.lanes > 1 else lanes[0]
+    except ValueError as error:
+        fix = f"give {suggestion(field)}"
+        raise ConfigError(f"{owner}.{field.name}: the default {value!r} does not fit: {error}; {fix}") from None
+
+
+def suggestion(field: Field) -> str:
+    """A default that would fit, in words."""
+    if field.kind is Kind.TEXT:
+        return f"a text of at most {field.max_length} characters"
+    if field.enumeration is not None:
+        return f"a member of {field.enumeration.__name__}"
+    if field.kind is Kind.BOOL:
+        return "True or False"
+    if field.lanes > 1:
+        return f"a tuple of {field.lanes} numbers" + (" of length at most 1" if field.unit else " within its range")
+    return "a finite number within its range"
+

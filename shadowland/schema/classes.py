@@ -1,0 +1,188 @@
+"""Entity and Message: the bases whose class bodies are the wire contract."""
+import dataclasses
+import difflib
+import math
+from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
+
+from shadowland.errors import ConfigError
+from shadowland.schema.body import canonical_default, read_fields
+from shadowland.schema.fields import Field, Kind
+
+MAX_RECORD_BYTES: Final = 1100
+"""Most bytes of the full record of an entity, and of an unreliable message: what one datagram has room for."""
+
+CHANNELS: Final[dict[str, int]] = {"unreliable": 0, "reliable": 1, "latest": 3, "input": 4}
+"""Delivery of a message class -> channel on the wire (docs/protocol.md, section 5.2)."""
+
+MESSAGE_LIMITS: Final[dict[str, int]] = {
+    "unreliable": MAX_RECORD_BYTES,
+    "reliable": 16_384,
+    "latest": MAX_RECORD_BYTES,
+    "input": 60,                    # each datagram repeats up to eight of them
+}
+"""Most payload bytes of a message class by its channel; a class that could be longer is refused."""
+
+Class = TypeVar("Class", bound=type)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contract:
+    """What is known of an Entity or Message class: `contract_of(cls)`."""
+
+    name: str
+    fields: dict[str, Field]
+    channel: str = ""                       # messages only
+    per_second: float = 0.0                 # messages only; 0: the session's own limits are all there is
+
+    @property
+    def components(self) -> list[Field]:
+        """Fields that travel as bits, in wire order."""
+        return [field for field in self.fields.values() if field.bits]
+
+    @property
+    def texts(self) -> list[Field]:
+        """Fields that travel as text, after the bits."""
+        return [field for field in self.fields.values() if field.kind is Kind.TEXT]
+
+    @property
+    def fixed_bytes(self) -> int:
+        """Bytes of the bit-packed part."""
+        return (sum(field.bits * field.lanes for field in self.components) + 7) // 8
+
+    @property
+    def max_bytes(self) -> int:
+        """Most bytes of one message, or of the full record of an entity without its head."""
+        total = self.fixed_bytes
+        for field in self.texts:
+            longest = 4 * field.max_length
+            total += max(1, (longest.bit_length() + 6) // 7) + longest
+        return total
+
+    def canonical(self) -> dict[str, object]:
+        """What both sides must agree on. Local fields are the server's own business."""
+        fields = [field.canonical() for field in self.fields.values() if not field.local]
+        entries: dict[str, object] = {"name": self.name, "fields": fields}
+        if self.channel:
+            entries |= {"channel": self.channel, "per_second": self.per_second}
+        return entries
+
+
+class _Record:
+    """What instances of both bases share: plain objects with keyword constructor, repr and comparison by value."""
+
+    _contract: ClassVar[Contract]
+    __hash__ = None  # type: ignore[assignment]     # comparable by value and mutable: not a key
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        for field in contract_of(type(self)).fields.values():
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if field.lanes > 1:             # a vector may be held as an array, whose == is not a truth value
+                mine, theirs = tuple(mine), tuple(theirs)
+            if mine != theirs:
+                return False
+        return True
+
+
+def contract_of(cls: type) -> Contract:
+    """The contract of an Entity or Message class; ConfigError for anything else."""
+    contract = cls.__dict__.get("_contract")
+    if not isinstance(contract, Contract):
+        raise ConfigError(f"{cls.__name__} is not an Entity or Message class; derive it from sl.Entity or sl.Message")
+    return contract
+
+
+def _finish(cls: type, contract: Contract) -> None:
+    """Make the class a dataclass of its fields, with checked defaults."""
+    own = vars(cls)
+    for name, field in contract.fields.items():
+        if name in own:
+            setattr(cls, name, canonical_default(cls.__name__, field, own[name]))
+    dataclasses.dataclass(kw_only=True, eq=False)(cls)
+    type.__setattr__(cls, "_contract", contract)
+
+
+def _predictions(contract: Contract) -> None:
+    for field in contract.fields.values():
+        if not field.predicted_by:
+            continue
+        where, by = f"{contract.name}.{field.name}", contract.fields.get(field.predicted_by)
+        if by is None:
+            close = difflib.get_close_matches(field.predicted_by, contract.fields, 1)
+            hint = f"did you mean {close[0]!r}?" if close else "declare it in this class"
+            raise ConfigError(f"{where}: it is predicted by {field.predicted_by!r}, which is no field; {hint}")
+        if by is field or by.predicted_by:
+            raise ConfigError(f"{where}: it is predicted by {by.name!r}, which is predicted itself; "
+                              "a velocity is sent as it is, so take Predicted off it")
+        if by.kind is not Kind.FLOAT or by.local or by.unit or by.lanes != field.lanes:
+            raise ConfigError(f"{where}: its velocity {by.name!r} must be Quantized floats with {field.lanes} "
+                              f"lane{'s'[:field.lanes > 1]}; change the annotation of {by.name!r}")
+        if by.audience and by.audience != field.audience:
+            raise ConfigError(f"{where}: not everybody who sees it sees its velocity {by.name!r}; "
+                              f"remove OwnerOnly from {by.name!r} or add it to {field.name!r}")
+
+
+@dataclass_transform(kw_only_default=True)
+class Entity(_Record):
+    """Base of what lives in the world. Each annotated name of the body is a field, a column and part of the wire.
+
+    A field without a default must be given to the constructor, which takes keywords only. A field called `position` is
+    where interest management looks; it is a Vec2 or Vec3. A wrong body is a ConfigError at once.
+    """
+
+    def __init_subclass__(cls, **keywords: object) -> None:
+        if keywords:
+            raise ConfigError(f"{cls.__name__}: class keyword {min(keywords)!r} is not for entities; remove it")
+        super().__init_subclass__()
+        contract = Contract(cls.__name__, read_fields(cls, Entity, message=False))
+        position = contract.fields.get("position")
+        if position is not None and (position.lanes < 2 or position.audience):
+            raise ConfigError(f"{cls.__name__}.position: it is where everybody looks for the entity; "
+                              "make it an sl.Vec2 or sl.Vec3 without OwnerOnly or Local, or choose another name")
+        _predictions(contract)
+        if contract.max_bytes > MAX_RECORD_BYTES:
+            raise ConfigError(f"{cls.__name__}: its full record has {contract.max_bytes} bytes, one datagram holds "
+                              f"{MAX_RECORD_BYTES}; remove fields or give them Range")
+        _finish(cls, contract)
+
+
+@dataclass_transform(kw_only_default=True)
+class Message(_Record):
+    """Base of what travels once.
+
+    channel: "unreliable" (the default), "reliable" (each one, in order), "latest" (only the newest of its class) or
+        "input" (from client to server, numbered, repeated until acknowledged).
+    per_second: most of them a session may send in a second; left out, only the session's limits hold.
+
+    Both are inherited. Payloads are bounded by MESSAGE_LIMITS. A wrong body is a ConfigError at once.
+    """
+
+    def __init_subclass__(cls, channel: str | None = None, per_second: float | None = None, **keywords: Any) -> None:
+        name = cls.__name__
+        if keywords:
+            raise ConfigError(f"{name}: class keyword {min(keywords)!r} is unknown; there are channel= and per_second=")
+        super().__init_subclass__()
+        parents = [parent for parent in cls.__mro__[1:] if "_contract" in vars(parent)]
+        inherited = contract_of(parents[0]) if parents else None
+        if channel is None:
+            channel = inherited.channel if inherited else "unreliable"
+        if per_second is None:
+            per_second = inherited.per_second if inherited else 0.0
+        elif isinstance(per_second, bool) or not isinstance(per_second, (int, float)) or not 0 < per_second < math.inf:
+            raise ConfigError(f"{name}: per_second is {per_second!r}; give a finite number above 0")
+        if channel not in CHANNELS:
+            close = difflib.get_close_matches(str(channel), CHANNELS, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the channels are {', '.join(CHANNELS)}"
+            raise ConfigError(f"{name}: there is no channel {channel!r}; {hint}")
+        contract = Contract(name, read_fields(cls, Message, message=True), channel, float(per_second))
+        if channel == "input" and contract.texts:
+            raise ConfigError(f"{name}.{contract.texts[0].name}: inputs have a fixed size and cannot hold text; "
+                              'send it in a message of its own with channel="reliable"')
+        if contract.max_bytes > MESSAGE_LIMITS[channel]:
+            fix = "shorten its texts" if contract.texts else "remove fields, or give them Range or Unit"
+            if channel != "reliable" and contract.max_bytes <= MESSAGE_LIMITS["reliable"]:
+                fix += ', or send it with channel="reliable"'
+            raise ConfigError(f"{name}: it may take {contract.max_bytes} bytes, channel {channel!r} carries "
+                              f"{MESSAGE_LIMITS[channel]}; {fix}")
+        _finish(cls, contract)

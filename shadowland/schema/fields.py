@@ -1,0 +1,83 @@
+"""What a field is once its annotation is understood: the one record that layouts, codecs and the hash are made from."""
+import enum
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+INT32_LOW: Final = -(2**31)
+INT32_HIGH: Final = 2**31 - 1
+
+
+class Kind(enum.Enum):
+    """How a value becomes quanta; the words stand in the canonical schema, so they are part of its hash."""
+
+    FLOAT = "float"         # whole steps
+    FLOAT32 = "float32"     # its own bits; messages only
+    ANGLE = "angle"         # fractions of a turn, wraps
+    INT = "int"
+    BOOL = "bool"
+    ENUM = "enum"           # IntEnum
+    FLAGS = "flags"         # IntFlag
+    TEXT = "text"           # UTF-8; messages only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of an Entity or a Message.
+
+    `low` and `high` are in quanta (steps), `bits` is the width of `value - low`. A Local field has no bits.
+    """
+
+    name: str
+    kind: Kind
+    lanes: int = 1
+    step: float = 1.0
+    low: int = 0
+    high: int = 0
+    bits: int = 0
+    audience: int = 0
+    rate_hz: float = 0.0                    # 0: each tick
+    predicted_by: str = ""                  # name of the velocity field
+    tolerance: float | None = None          # in units; None: from the velocity's step
+    unit: bool = False
+    max_length: int = 0                     # characters
+    members: tuple[int, ...] = ()           # of an enum, or (mask,) of flags
+    enumeration: type[enum.IntEnum | enum.IntFlag] | None = None
+
+    @property
+    def local(self) -> bool:
+        """True if the field never leaves the server."""
+        return self.audience == 255
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a column of this field.
+
+        Integers and enums are 64 bits wide, so that arithmetic in a system saturates when published and does not wrap
+        before. A float column is 32 bits wide only when that resolves at least 16 parts of a step.
+        """
+        if self.kind is Kind.BOOL:
+            return np.dtype(np.bool_)
+        if self.kind is Kind.TEXT:
+            return np.dtype(np.object_)
+        if self.kind in (Kind.INT, Kind.ENUM, Kind.FLAGS):
+            return np.dtype(np.int64)
+        narrow = self.kind in (Kind.FLOAT32, Kind.ANGLE) or self.bits <= 20
+        return np.dtype(np.float32 if narrow and not self.local else np.float64)
+
+    def canonical(self) -> dict[str, object]:
+        """Everything of the field that both sides must agree on, for the schema's hash. Defaults are not: each side
+        has its own, and a field that travels always travels with its value."""
+        entries: dict[str, object] = {"name": self.name, "kind": self.kind.value, "lanes": self.lanes}
+        if self.kind is Kind.TEXT:
+            return {**entries, "max_length": self.max_length}
+        entries |= {"step": self.step, "low": self.low, "high": self.high, "bits": self.bits}
+        optional = {
+            "audience": self.audience, "rate_hz": self.rate_hz, "predicted_by": self.predicted_by,
+            "unit": self.unit, "members": list(self.members),
+        }
+        entries |= {key: value for key, value in optional.items() if value}
+        if self.tolerance is not None:              # a tolerance of 0 is another thing than none
+            entries["tolerance"] = self.tolerance
+        return entries

@@ -1,0 +1,189 @@
+"""Values to quanta and back, one at a time and as columns.
+
+Both ways divide and round alike: quanta = floor(value / step + 1/2), value = quanta * step. A value that its field
+cannot hold is the caller's mistake: ValueError here, and whoever calls adds the class, field and row.
+"""
+import math
+import struct
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shadowland.schema.annotations import UNIT_TOLERANCE
+from shadowland.schema.fields import Field, Kind
+
+TURN: Final = 2.0 * math.pi
+
+
+def _number(value: object) -> float:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ValueError(f"{value!r} is not a number")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number!r} is not finite")
+    return number
+
+
+def lanes_of(field: Field, value: object) -> tuple[float, ...]:
+    """The finite floats of a number or vector; anything else is a ValueError."""
+    if field.lanes == 1:
+        return (_number(value),)
+    if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != field.lanes:
+        raise ValueError(f"{value!r} is not a tuple of {field.lanes} numbers")
+    return tuple(_number(lane) for lane in value)
+
+
+def _within(field: Field, quantum: int) -> int:
+    if not field.low <= quantum <= field.high:
+        low, high = field.low * field.step, field.high * field.step
+        text = f"{field.low} to {field.high}" if field.step == 1.0 else f"{low:g} to {high:g}"
+        raise ValueError(f"it is outside {text}")
+    return quantum
+
+
+def _unit_quanta(field: Field, lanes: tuple[float, ...]) -> list[int]:
+    length = math.sqrt(sum(lane * lane for lane in lanes))
+    if length > 1.0 + UNIT_TOLERANCE:
+        raise ValueError(f"its length is {length:g}, at most 1 is allowed: divide the vector by its length")
+    scaled = [lane * field.high / max(length, 1.0) for lane in lanes]
+    quanta = [math.floor(lane + 0.5) for lane in scaled]
+    if sum(q * q for q in quanta) > field.high * field.high:
+        quanta = [math.trunc(lane) for lane in scaled]      # rounding made it longer than 1: towards zero instead
+    return quanta
+
+
+def to_quanta(field: Field, value: object) -> list[int]:
+    """The quanta of one value of a field that is not text; for FLOAT32 the bits as a signed integer."""
+    if field.kind is Kind.BOOL:
+        if not isinstance(value, (bool, np.bool_)):
+            raise ValueError(f"{value!r} is not True or False")
+        return [int(value)]
+    if field.kind in (Kind.INT, Kind.ENUM, Kind.FLAGS):
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+            raise ValueError(f"{value!r} is not an integer")
+        number = _within(field, int(value))
+        if not is_member(field, number):
+            assert field.enumeration is not None
+            raise ValueError(f"{number} is not a {field.enumeration.__name__}")
+        return [number]
+    lanes = lanes_of(field, value)
+    if not all(math.isfinite(lane / field.step) for lane in lanes):
+        raise ValueError("it is out of range")
+    if field.kind is Kind.FLOAT32:
+        try:
+            return [struct.unpack("<i", struct.pack("<f", lane))[0] for lane in lanes]
+        except OverflowError:
+            raise ValueError(f"{value!r} is too large for 32 bits") from None
+    if field.unit:
+        return _unit_quanta(field, lanes)
+    if field.kind is Kind.ANGLE:
+        count = field.high - field.low + 1
+        return [(math.floor(lane / field.step + 0.5) - field.low) % count + field.low for lane in lanes]
+    return [_within(field, math.floor(lane / field.step + 0.5)) for lane in lanes]
+
+
+def from_quanta(field: Field, quanta: list[int]) -> Any:
+    """The value of quanta that the codec accepted."""
+    if field.kind is Kind.BOOL:
+        return bool(quanta[0])
+    if field.enumeration is not None:
+        return field.enumeration(quanta[0])
+    if field.kind is Kind.INT:
+        return quanta[0]
+    if field.kind is Kind.FLOAT32:
+        lanes = struct.unpack(f"<{len(quanta)}f", struct.pack(f"<{len(quanta)}i", *quanta))
+    elif field.unit:
+        lanes = tuple(quantum / field.high for quantum in quanta)       # exact at 1, which quantum * step is not
+    else:
+        lanes = tuple(quantum * field.step for quantum in quanta)
+    return lanes if field.lanes > 1 else lanes[0]
+
+
+def is_member(field: Field, number: int) -> bool:
+    """False if an enum or flags value inside the range has no name."""
+    if field.kind is Kind.ENUM:
+        return number in field.members
+    return field.kind is not Kind.FLAGS or number & ~field.members[0] == 0
+
+
+def checked_text(field: Field, value: object) -> str:
+    """`value` if it is a text that fits the field."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a text")
+    if len(value) > field.max_length:
+        raise ValueError(f"it has {len(value)} characters, at most {field.max_length} are allowed")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it holds a lone surrogate, which UTF-8 cannot carry") from None
+    return value
+
+
+def _first(bad: NDArray[np.bool_]) -> int:
+    return int(np.flatnonzero(bad if bad.ndim == 1 else bad.any(axis=1))[0])
+
+
+def _refuse(bad: NDArray[np.bool_], problem: str) -> None:
+    if bad.any():
+        raise ValueError(f"row {_first(bad)} {problem}")
+
+
+def column_to_quanta(field: Field, values: object, count: int) -> NDArray[np.int32]:
+    """An (n, lanes) matrix of quanta from n values, or from one value for all rows."""
+    shape = (count,) if field.lanes == 1 else (count, field.lanes)
+    array = np.asarray(values)
+    if array.dtype.kind not in ("b" if field.kind is Kind.BOOL else "iu" if field.dtype.kind == "i" else "iuf"):
+        raise ValueError(f"an array of {array.dtype} does not fit, {field.dtype} is needed")
+    try:
+        array = np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(f"its shape is {array.shape}, {shape} is needed") from None
+    matrix = array.reshape(count, field.lanes)
+    if field.dtype.kind != "f":
+        _refuse((matrix < field.low) | (matrix > field.high), f"is outside {field.low} to {field.high}")
+        if field.kind is Kind.ENUM:
+            _refuse(~np.isin(matrix, field.members), "has a value without a name")
+        if field.kind is Kind.FLAGS:
+            _refuse(matrix & ~field.members[0] != 0, "has a flag without a name")
+        return matrix.astype(np.int32)
+    floats = matrix.astype(np.float64)
+    _refuse(~np.isfinite(floats), "is not finite")
+    if field.kind is Kind.FLOAT32:
+        with np.errstate(over="ignore"):
+            narrow = floats.astype(np.float32)
+        _refuse(~np.isfinite(narrow), "is too large for 32 bits")
+        return narrow.view(np.int32)
+    if field.unit:
+        return _unit_column(field, floats)
+    with np.errstate(over="ignore", invalid="ignore"):
+        quanta = np.floor(floats / field.step + 0.5)
+        if field.kind is Kind.ANGLE:
+            quanta = (quanta - field.low) % (field.high - field.low + 1) + field.low
+    _refuse(~((quanta >= field.low) & (quanta <= field.high)), "is out of range")      # so that NaN is refused too
+    return quanta.astype(np.int32)
+
+
+def _unit_column(field: Field, lanes: NDArray[np.float64]) -> NDArray[np.int32]:
+    with np.errstate(over="ignore"):
+        lengths = np.sqrt((lanes * lanes).sum(axis=1))
+    _refuse(lengths > 1.0 + UNIT_TOLERANCE, "has a length above 1: divide the vectors by their lengths")
+    scaled = lanes * field.high / np.maximum(lengths, 1.0)[:, None]
+    quanta: NDArray[np.float64] = np.floor(scaled + 0.5)
+    longer = (quanta * quanta).sum(axis=1) > field.high * field.high
+    quanta[longer] = np.trunc(scaled[longer])
+    return quanta.astype(np.int32)
+
+
+def column_from_quanta(field: Field, matrix: NDArray[np.int32]) -> NDArray[Any]:
+    """The column of an (n, lanes) matrix of quanta: shape (n,) or (n, lanes), type `field.dtype`."""
+    if field.kind is Kind.FLOAT32:
+        column: NDArray[Any] = np.ascontiguousarray(matrix).view(np.float32)
+    elif field.unit:
+        column = (matrix / np.float64(field.high)).astype(field.dtype)
+    elif field.dtype.kind == "f":
+        column = (matrix * np.float64(field.step)).astype(field.dtype)
+    else:
+        column = matrix.astype(field.dtype)
+    return column.reshape(-1) if field.lanes == 1 else column
+

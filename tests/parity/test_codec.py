@@ -1,0 +1,223 @@
+"""Invariant: on any message class, for any numbers, texts and bytes, the compiled codec and the reference give the same
+bytes, the same values and the same refusals; and a batch is its messages one by one."""
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadowland._core.world.codec import MAX_COMPONENTS, MAX_TEXTS, MessageCodec
+from tests.reference.codec import ENUM, FLAGS, FLOAT32, RANGE, Codec, Component
+
+INT32 = st.integers(-2**31, 2**31 - 1)
+Class = tuple[list[Component], list[int]]
+
+
+@st.composite
+def fields(draw: st.DrawFn) -> list[Component]:
+    kind = draw(st.sampled_from([RANGE, RANGE, FLOAT32, ENUM, FLAGS, "unit"]))
+    if kind == FLOAT32:
+        return [(FLOAT32, 0, 0, 32, 1, 0, 0)]
+    if kind == "unit":
+        bits, lanes = draw(st.integers(2, 16)), draw(st.integers(1, 3))
+        high = 2 ** (bits - 1) - 1
+        return [(RANGE, -high, high, bits, 1 if lane else lanes, 0 if lane else high**2, 0) for lane in range(lanes)]
+    if kind == FLAGS:
+        mask = draw(st.integers(1, 2**31 - 1))
+        return [(FLAGS, 0, mask, mask.bit_length(), 1, 0, mask)]
+    low = draw(st.sampled_from([-2**31, -2**31 + 1, -5, 0, 1, 2**31 - 70]))
+    if kind == ENUM:
+        members = draw(st.integers(1, 2**64 - 1)) | 1
+        high = low + members.bit_length() - 1
+        return [(ENUM, low, high, max(1, (high - low).bit_length()), 1, 0, members)]
+    high = draw(st.sampled_from([low + 1, low + 2, low + 3, low + 6, min(low + 1000, 2**31 - 1), 2**31 - 1]))
+    return [(RANGE, low, high, (high - low).bit_length(), 1, 0, 0)]
+
+
+@st.composite
+def classes(draw: st.DrawFn) -> Class:
+    components = [component for field in draw(st.lists(fields(), max_size=6)) for component in field]
+    return components, draw(st.lists(st.sampled_from([1, 2, 5, 200]), max_size=3))
+
+
+@st.composite
+def numbers_of(draw: st.DrawFn, components: list[Component]) -> list[int]:
+    """Mostly numbers that fit, now and then one that does not."""
+    numbers = []
+    for kind, low, high, _, _, unit_squared, members in components:
+        near = st.sampled_from([low, high, min(high + 1, 2**31 - 1), max(low - 1, -2**31), (low + high) // 2])
+        if kind == FLOAT32:
+            near = st.sampled_from([0, -2**31, 0x7F7FFFFF, 0x7F800000, 0x7FC00000, -0x00800000, 1])
+        if kind == FLAGS:
+            near = st.integers(0, 2**31 - 1).map(lambda number, mask=members: number & mask) | near  # type: ignore[misc]
+        if unit_squared:
+            near = st.integers(low, high) | near
+        numbers.append(draw(near if kind != RANGE else near | st.integers(low, high)))
+    return numbers
+
+
+long_texts = st.text("aé€😀", min_size=199, max_size=201)
+texts = st.text(max_size=8).map(str.encode) | st.binary(max_size=6) | long_texts.map(str.encode)
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> tuple[Class, list[int], list[bytes]]:
+    message_class = draw(classes())
+    return message_class, draw(numbers_of(message_class[0])), [draw(texts) for _ in message_class[1]]
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, payload: bytes | None) -> bytes:
+    """A payload that was touched: cut, lengthened, one byte changed, or not at all; or any bytes in place of none."""
+    if payload is None:
+        return draw(st.binary(max_size=40))
+    way = draw(st.sampled_from(["as it is", "cut", "longer", "changed", "changed"]))
+    if way == "cut":
+        return payload[:draw(st.integers(0, len(payload)))]
+    if way == "longer":
+        return payload + draw(st.binary(min_size=1, max_size=3))
+    if way == "changed" and payload:
+        where = draw(st.integers(0, len(payload) - 1))
+        return payload[:where] + bytes([draw(st.integers(0, 255))]) + payload[where + 1:]
+    return payload
+
+
+@given(messages())
+def test_both_encode_the_same_bytes(message: tuple[Class, list[int], list[bytes]]) -> None:
+    message_class, numbers, parts = message
+    expected = Codec(*message_class).encode(numbers, parts)
+    compiled = MessageCodec(*message_class)
+    assert compiled.encode_one(numbers, parts) == expected
+    if expected is not None:
+        assert compiled.decode_one(expected) == (numbers, [part.decode() for part in parts])
+
+
+@given(messages(), st.data())
+def test_both_take_and_refuse_the_same(message: tuple[Class, list[int], list[bytes]], data: st.DataObject) -> None:
+    message_class, numbers, parts = message
+    reference = Codec(*message_class)
+    payload = data.draw(spoiled(reference.encode(numbers, parts)))
+    assert MessageCodec(*message_class).decode_one(payload) == reference.decode(payload)
+
+
+@given(classes(), st.data())
+def test_a_batch_is_its_messages_one_by_one(message_class: Class, data: st.DataObject) -> None:
+    compiled, (components, limits) = MessageCodec(*message_class), message_class
+    payloads = []
+    for _ in range(data.draw(st.integers(0, 5))):
+        numbers = data.draw(numbers_of(components))
+        payload = Codec(*message_class).encode(numbers, [data.draw(texts) for _ in limits])
+        payloads.append(data.draw(spoiled(payload)))
+    arena = b"".join(payloads)
+    lengths = np.array([len(payload) for payload in payloads], np.uint32)
+    offsets = (np.cumsum(lengths, dtype=np.uint32) - lengths).astype(np.uint32)
+    matrix, spans, ok = decode(compiled, arena, offsets, lengths, len(components), len(limits))
+    good = []
+    for index, payload in enumerate(payloads):
+        one = compiled.decode_one(payload)
+        assert ok[index] == (one is not None)
+        if one is None:
+            assert not matrix[index].any() and not spans[index].any()
+        else:
+            found = [arena[start:start + size].decode() for start, size in spans[index].tolist()]
+            assert (matrix[index].tolist(), found) == one
+            good.append(payload)
+    kept = ok.astype(bool)
+    room = sum(map(len, good)) + 3 * len(good) * len(limits)
+    again, starts, sizes = encode(compiled, matrix[kept], arena, spans[kept], room)
+    assert [again[start:start + size] for start, size in zip(starts, sizes, strict=True)] == good
+
+
+def decode(codec: MessageCodec, arena: bytes, offsets: Any, lengths: Any, width: int,
+           texts: int) -> tuple[Any, Any, Any]:
+    count = len(offsets)
+    matrix, spans = np.full((count, width), 77, np.int32), np.full((count, texts, 2), 77, np.uint32)
+    ok = np.full(count, 77, np.uint8)
+    accepted = codec.decode(arena, offsets, lengths, matrix.reshape(-1), spans.reshape(-1), ok)
+    assert accepted == ok.sum()
+    return matrix, spans, ok
+
+
+def encode(codec: MessageCodec, matrix: Any, texts: bytes, spans: Any,
+           capacity: int) -> tuple[bytes, list[int], list[int]]:
+    count = len(matrix)
+    arena, offsets, lengths = np.zeros(capacity, np.uint8), np.zeros(count, np.uint32), np.zeros(count, np.uint32)
+    used = codec.encode(np.ascontiguousarray(matrix).reshape(-1), texts, np.ascontiguousarray(spans).reshape(-1), arena,
+                        offsets, lengths)
+    assert used >= 0
+    return arena[:used].tobytes(), offsets.tolist(), lengths.tolist()
+
+
+def test_utf8_is_what_python_says() -> None:
+    """All first bytes, with second to fourth bytes at the edges of what may follow them."""
+    edges = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0]
+    compiled = MessageCodec([], [6])
+    for head in range(256):
+        for tail in [[], *([second] + rest for second in edges for rest in ([], [0x80], [0xBF, 0xBF], [0x7F, 0x80]))]:
+            text = bytes([head, *tail])
+            try:
+                expected: tuple[list[int], list[str]] | None = ([], [text.decode()])
+            except UnicodeDecodeError:
+                expected = None
+            assert compiled.decode_one(bytes([len(text)]) + text) == expected, text.hex()
+
+
+@pytest.mark.parametrize("offset, length", [(0, 3), (2, 1), (3, 0), (2**32 - 1, 2), (1, 2**32 - 1)])
+def test_a_record_that_points_outside_the_arena_is_refused(offset: int, length: int) -> None:
+    codec = MessageCodec([(RANGE, 0, 255, 8, 1, 0, 0)], [])
+    matrix, _, ok = decode(codec, b"\x07\x08", np.array([offset], np.uint32), np.array([length], np.uint32), 1, 0)
+    assert ok.tolist() == [0] and matrix.tolist() == [[0]]
+
+
+def test_an_arena_one_byte_short_stops_at_the_row_that_does_not_fit() -> None:
+    codec = MessageCodec([(RANGE, 0, 255, 8, 1, 0, 0)], [])
+    numbers, empty = np.array([1, 2, 3], np.int32), np.empty(0, np.uint32)
+    offsets, lengths = np.zeros(3, np.uint32), np.zeros(3, np.uint32)
+    arena = np.zeros(2, np.uint8)
+    assert codec.encode(numbers, b"", empty, arena, offsets, lengths) == -3
+    assert codec.encode(numbers, b"", empty, np.zeros(3, np.uint8), offsets, lengths) == 3
+
+
+def test_spans_to_encode_must_lie_in_the_texts() -> None:
+    codec = MessageCodec([], [5])
+    one, arena = np.zeros(1, np.uint32), np.zeros(20, np.uint8)
+    nothing = np.empty(0, np.int32)
+    for offset, length in [(0, 4), (3, 1), (4, 0), (2**32 - 1, 1), (1, 2**32 - 1)]:
+        spans = np.array([offset, length], np.uint32)
+        expected = -1 if (offset, length) != (3, 0) else 1
+        assert codec.encode(nothing, b"abc", spans, arena, one, one.copy()) == expected
+    assert codec.encode(nothing, b"abc", np.array([3, 0], np.uint32), arena, one, one.copy()) == 1
+
+
+@pytest.mark.parametrize("component", [
+    (RANGE, 0, 255, 0, 1, 0, 0), (RANGE, 0, 255, 33, 1, 0, 0), (RANGE, 0, 256, 8, 1, 0, 0), (RANGE, 5, 4, 8, 1, 0, 0),
+    (RANGE, 0, 1, 1, 2, 1, 0), (RANGE, 0, 1, 1, 0, 1, 0), (ENUM, 0, 64, 7, 1, 0, 1), (FLOAT32, 0, 0, 31, 1, 0, 0),
+    (4, 0, 1, 1, 1, 0, 0),
+])
+def test_a_codec_that_would_read_or_shift_out_of_bounds_cannot_be_made(component: Component) -> None:
+    with pytest.raises(ValueError):
+        MessageCodec([component], [])
+
+
+def test_tables_are_bounded() -> None:
+    byte = (RANGE, 0, 255, 8, 1, 0, 0)
+    MessageCodec([byte] * MAX_COMPONENTS, [1] * MAX_TEXTS)
+    too_many, too_many_texts = [byte] * (MAX_COMPONENTS + 1), [1] * (MAX_TEXTS + 1)
+    for components, limits in [(too_many, []), ([], too_many_texts), ([], [0]), ([], [16384])]:
+        with pytest.raises(ValueError):
+            MessageCodec(components, limits)
+
+
+def test_arrays_of_other_sizes_are_a_mistake_of_the_caller() -> None:
+    codec = MessageCodec([(RANGE, 0, 255, 8, 1, 0, 0)], [])
+    one, two = np.zeros(1, np.uint32), np.zeros(2, np.uint32)
+    numbers, ok, empty = np.zeros(1, np.int32), np.zeros(1, np.uint8), np.empty(0, np.uint32)
+    with pytest.raises(ValueError):
+        codec.decode(b"a", two, two, numbers, empty, ok)
+    with pytest.raises(ValueError):
+        codec.decode(b"a", one, two, numbers, empty, ok)
+    with pytest.raises(ValueError):
+        codec.decode(b"a", one, one, numbers, one, ok)
+    with pytest.raises(ValueError):
+        codec.encode(numbers, b"", empty, ok, one, two)
