@@ -44,7 +44,7 @@ $(VENV)/.dependencies: pyproject.toml
 		printf 'Missing on this machine:%s\nOn Debian 12 this line brings all that is needed:\n  %s\n' "$$missing" '$(APT)' >&2; \
 		exit 1; \
 	fi
-	@echo 'Making $(VENV)'
+	@echo 'Preparing $(VENV)'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
 		print(*p["build-system"]["requires"], *p["project"]["dependencies"], \

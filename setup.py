@@ -74,7 +74,10 @@ def extensions(sources: list[Path]) -> list[Extension]:
     common = {
         "include_dirs": [str(SOURCES)],             # rooms may use plain headers: #include "base/x.h"
         "depends": [mode_file(), *map(str, sorted(SOURCES.glob("**/*.h")))],
-        "extra_compile_args": ["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"],
+        "extra_compile_args": [
+            *(["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]),
+            "-Wno-sign-compare",                    # Cython compares every unsigned loop variable with an int
+        ],
         "define_macros": [("SHADOWLAND_DEBUG", "1")] if DEBUG else [],
     }
     modules = {SHARED_UTILITY: SOURCES / "_cyutility.c"}

@@ -27,6 +27,11 @@ PUBLIC_SUBMODULES = {"testing", "swarm", "tools"}
 OUTSIDE_WORLD = {"asyncio", "random", "secrets", "select", "selectors", "socket", "ssl", "threading", "time"}
 OUTSIDE_HEADERS = {"sys/socket.h", "netinet/in.h", "time.h", "sys/time.h", "sys/random.h", "pthread.h", "unistd.h"}
 
+# Named exceptions: a file, what it reaches, and why it may.
+EXCUSED = {
+    ("_core/base/records.pyx", "socket"): "its Python door turns the interface of fe80::1%eth0 into an index",
+}
+
 
 class Import(NamedTuple):
     line: int
@@ -169,7 +174,8 @@ def judge(path: Path, text: str, public: set[str]) -> list[str]:
         floor = package[2] if len(package) > 2 else ""
         if floor and floor not in MAY_IMPORT:
             return [f"{path}: no floor is called {floor}"]
-        wrong = [(found.line, judge_core(floor, found)) for found in imports_of(path, text)]
+        imports = [found for found in imports_of(path, text) if (str(path), found.module) not in EXCUSED]
+        wrong = [(found.line, judge_core(floor, found)) for found in imports]
     elif top == "shadowland":
         wrong = [(found.line, judge_library(found)) for found in imports_of(path, text)]
     elif top in ("server_app", "examples"):
