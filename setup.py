@@ -73,7 +73,7 @@ def delete_orphans(sources: list[Path]) -> None:
 def extensions(sources: list[Path]) -> list[Extension]:
     common = {
         "include_dirs": [str(SOURCES)],             # rooms may use plain headers: #include "base/x.h"
-        "depends": [mode_file(), *map(str, sorted(SOURCES.glob("**/*.h")))],
+        "depends": ["setup.py", mode_file(), *map(str, sorted(SOURCES.glob("**/*.h")))],
         "extra_compile_args": [
             *(["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]),
             "-Wno-sign-compare",                    # Cython compares every unsigned loop variable with an int

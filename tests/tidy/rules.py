@@ -66,7 +66,7 @@ def function_length(path: PurePath, text: str) -> Iterator[str]:
 
 
 def opening(path: PurePath, text: str) -> Iterator[str]:
-    """A Cython file opens with its purpose; a contract also says who owns the memory, what is limited, which threads."""
+    """A Cython file opens with its purpose; a contract also with owner, limit and threads."""
     if path.suffix not in CYTHON:
         return
     docstring = LONG_STRING.match(text)
