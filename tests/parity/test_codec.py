@@ -163,6 +163,69 @@ def test_utf8_is_what_python_says() -> None:
             assert compiled.decode_one(bytes([len(text)]) + text) == expected, text.hex()
 
 
+@pytest.mark.parametrize("payload, text", [
+    ("00", ""), ("0161", "a"), ("8000", None), ("810061", None), ("81800061", None), ("80", None), ("", None),
+    ("808000", None), ("0261", None), ("016162", None), ("ffffffffffffffffff0161", None),
+])
+def test_a_text_has_one_encoding(payload: str, text: str | None) -> None:
+    """Over-long lengths above all: they would let one message have several encodings."""
+    expected: tuple[list[int], list[str]] | None = None if text is None else ([], [text])
+    assert MessageCodec([], [200]).decode_one(bytes.fromhex(payload)) == expected
+    assert Codec([], [200]).decode(bytes.fromhex(payload)) == expected
+
+
+def test_a_character_ends_where_its_text_ends() -> None:
+    """The length of the second text begins with 80, which would complete the first text's only character."""
+    payload = b"\x01\xc3" + b"\x80\x01" + b"a" * 128
+    assert MessageCodec([], [200, 200]).decode_one(payload) is None
+    assert MessageCodec([], [200, 200]).encode_one([], [b"\xc3", b"\x80"]) is None
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_every_lane_counts_towards_the_length_of_a_unit(lanes: int) -> None:
+    parts = [(RANGE, -127, 127, 8, 1 if lane else lanes, 0 if lane else 127**2, 0) for lane in range(lanes)]
+    compiled, reference = MessageCodec(parts, []), Codec(parts, [])
+    for lane in range(lanes):
+        longest = [0] * lanes
+        longest[lane] = -127
+        assert compiled.encode_one(longest, []) == reference.encode(longest, [])
+        assert compiled.decode_one(bytes(number + 127 for number in longest)) == (longest, [])
+        for other in set(range(lanes)) - {lane}:
+            longer = [*longest]
+            longer[other] = 1
+            payload = bytes(number + 127 for number in longer)
+            assert compiled.encode_one(longer, []) is None and compiled.decode_one(payload) is None
+
+
+@pytest.mark.parametrize("bits, finite", [
+    (0x7F7FFFFF, True), (0x7F800000, False), (0x7F800001, False), (0x7FC00000, False), (0x7FFFFFFF, False), (0, True),
+    (0x80000000, True), (0xFF7FFFFF, True), (0xFF800000, False), (0xFFC00000, False), (0x00000001, True),
+])
+def test_floats_are_finite(bits: int, finite: bool) -> None:
+    codec, payload = MessageCodec([(FLOAT32, 0, 0, 32, 1, 0, 0)], []), bits.to_bytes(4, "little")
+    number = int.from_bytes(payload, "little", signed=True)
+    assert codec.decode_one(payload) == (([number], []) if finite else None)
+    assert codec.encode_one([number], []) == (payload if finite else None)
+
+
+def test_flags_and_enums_take_only_what_has_a_name() -> None:
+    flags, members = (FLAGS, 0, 0b1001, 4, 1, 0, 0b1001), (ENUM, -2, 2, 3, 1, 0, 0b10101)
+    for component, named in [(flags, {0, 1, 8, 9}), (members, {-2, 0, 2})]:
+        compiled, reference = MessageCodec([component], []), Codec([component], [])
+        for number in range(-3, 16):
+            assert (compiled.encode_one([number], []) is not None) == (number in named)
+        for byte in range(256):
+            assert compiled.decode_one(bytes([byte])) == reference.decode(bytes([byte]))
+
+
+def test_a_length_of_three_bytes() -> None:
+    text = "€" * 6000                                       # 18,000 bytes: 2**14 is where the third byte begins
+    payload = MessageCodec([], [6000]).encode_one([], [text.encode()])
+    assert payload is not None and payload[:3] == b"\xd0\x8c\x01"
+    assert MessageCodec([], [6000]).decode_one(payload) == ([], [text])
+    assert payload == Codec([], [6000]).encode([], [text.encode()])
+
+
 @pytest.mark.parametrize("offset, length", [(0, 3), (2, 1), (3, 0), (2**32 - 1, 2), (1, 2**32 - 1)])
 def test_a_record_that_points_outside_the_arena_is_refused(offset: int, length: int) -> None:
     codec = MessageCodec([(RANGE, 0, 255, 8, 1, 0, 0)], [])

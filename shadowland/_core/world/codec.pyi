@@ -13,7 +13,9 @@ FLAGS: Final[int]
 
 @final
 class MessageCodec:
-    def __init__(self, components: Sequence[tuple[int, int, int, int, int, int, int]], text_limits: Sequence[int]) -> None: ...
+    def __init__(
+        self, components: Sequence[tuple[int, int, int, int, int, int, int]], text_limits: Sequence[int]
+    ) -> None: ...
     @property
     def fixed_bytes(self) -> int: ...
     def decode(

@@ -1,0 +1,105 @@
+"""Schema: the same classes give the same ids and hash in any order; any difference on the wire changes the hash."""
+import json
+from typing import Annotated as A
+from typing import Any
+
+import pytest
+
+import shadowland as sl
+from shadowland.errors import ConfigError
+
+
+def entity(name: str, **hints: Any) -> type[sl.Entity]:
+    return type(name, (sl.Entity,), {"__annotations__": hints})
+
+
+def message(name: str, channel: str = "unreliable", per_second: float | None = None, **hints: Any) -> type[sl.Message]:
+    keywords: dict[str, Any] = {"channel": channel, "per_second": per_second}
+    made: type[sl.Message] = type(name, (sl.Message,), {"__annotations__": hints}, **keywords)
+    return made
+
+
+A_ORC = entity("Orc", health=int)
+B_PLAYER = entity("Player", health=A[int, sl.Range(0, 100)], gold=A[int, sl.OwnerOnly])
+CHAT = message("Chat", "reliable", 2, text=A[str, sl.MaxLen(9)])
+MOVE = message("Move", "input", way=A[sl.Vec2, sl.Unit(8)])
+
+
+def test_ids_follow_names() -> None:
+    schema = sl.Schema([B_PLAYER, A_ORC], [MOVE, CHAT])
+    assert schema.entities == {0: A_ORC, 1: B_PLAYER} and schema.messages == {1: CHAT, 2: MOVE}
+    assert schema.id_of(A_ORC) == 0 and schema.id_of(MOVE) == 2 and schema.channel_of(MOVE) == 4
+    again = sl.Schema((A_ORC, B_PLAYER), iter([CHAT, MOVE]))
+    assert again.hash == schema.hash and again.classes == schema.classes and not schema.diff(again)
+    assert [number for number, _ in schema.classes] == [0, 1, 257, 258]
+
+
+def test_the_hash_never_changes_by_itself() -> None:
+    """Other machines and Python versions must find these numbers; a changed format needs a new FORMAT."""
+    schema = sl.Schema([B_PLAYER, A_ORC], [MOVE, CHAT])
+    assert json.loads(schema.json)["format"] == 1 and schema.json.isascii() and " " not in schema.json
+    assert f"{schema.hash:016x}" == "3d60eabd42651ac9"
+    assert schema.classes[0] == (0, 2616576032)
+
+
+@pytest.mark.parametrize("other", [
+    [A[int, sl.Range(0, 101)], A[int, sl.OwnerOnly]],
+    [A[int, sl.Range(0, 100), sl.Rate(5)], A[int, sl.OwnerOnly]],
+    [A[int, sl.Range(0, 100)], int],
+    [A[int, sl.Range(0, 100)], A[bool, sl.OwnerOnly]],
+])
+def test_any_difference_on_the_wire_changes_the_hash(other: list[Any]) -> None:
+    changed = entity("Player", health=other[0], gold=other[1])
+    mine, theirs = sl.Schema([A_ORC, B_PLAYER]), sl.Schema([A_ORC, changed])
+    assert mine.hash != theirs.hash and mine.classes[0] == theirs.classes[0] and mine.classes[1] != theirs.classes[1]
+    assert all(line.startswith("entity Player.") and " here and " in line for line in mine.diff(theirs))
+    assert mine.diff(theirs.classes) == ["entity Player: the other side has none like it",
+                                         "entity 1 of the other side: there is none like it here"]
+
+
+def test_what_stays_on_the_server_is_not_part_of_the_hash() -> None:
+    local = entity("Orc", health=int, anger=A[float, sl.Local])
+    assert sl.Schema([A_ORC]).hash == sl.Schema([local]).hash
+
+
+def test_a_tolerance_of_zero_is_not_none() -> None:
+    step = sl.Quantized(step=0.1)
+    exact, loose = (entity("Thing", x=A[float, step, sl.Predicted("v", tolerance)], v=A[float, step])
+                    for tolerance in (0, None))
+    assert sl.Schema([exact]).hash != sl.Schema([loose]).hash
+
+
+def test_differences_read_as_sentences() -> None:
+    mine = sl.Schema([A_ORC, entity("Elf", a=int, b=bool)], [CHAT])
+    chat = message("Chat", "reliable", 3, text=A[str, sl.MaxLen(8)])
+    theirs = sl.Schema([B_PLAYER, entity("Elf", b=bool, a=int)], [chat])
+    assert mine.diff(theirs) == [
+        "entity Elf: the order of its fields is a, b here and b, a there",
+        "entity Orc: only here",
+        "entity Player: only there",
+        "message Chat.text: max_length is 9 here and 8 there",
+        "message Chat: per_second is 2.0 here and 3.0 there",
+    ]
+
+
+def test_one_class_more_is_one_line_and_not_many() -> None:
+    mine = sl.Schema([A_ORC, B_PLAYER])
+    assert mine.diff(sl.Schema([entity("Ant"), A_ORC, B_PLAYER]).classes) == [
+        "entity 0 of the other side: there is none like it here"]
+
+
+def test_limits_and_mistakes() -> None:
+    sl.Schema(messages=[message(f"M{index}") for index in range(180)])
+    for entities, messages, text in [
+        ([A_ORC, entity("Orc")], [], "two entity classes are called Orc; rename one"),
+        ([], [CHAT, message("Chat")], "two message classes are called Chat; rename one"),
+        ([CHAT], [], "is no entity class; derive it from sl.Entity"),
+        ([], [sl.Message], "is no message class; derive it from sl.Message"),
+        ([entity(f"E{index}") for index in range(256)], [], "256 entity classes, at most 255"),
+        ([], [message(f"M{index}") for index in range(201)], "201 message classes, at most 200"),
+        ([entity(f"E{index}") for index in range(100)], [message(f"M{index}") for index in range(81)], "181 classes"),
+    ]:
+        with pytest.raises(ConfigError, match=text):
+            sl.Schema(entities, messages)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="Orc is not in the schema; name it"):
+        sl.Schema().id_of(A_ORC)
