@@ -179,8 +179,8 @@ def _text(words: Words, common: dict[str, Any]) -> Field:
 def _enumeration(words: Words, common: dict[str, Any]) -> Field:
     values = sorted({int(member) for member in words.base})
     flags = issubclass(words.base, enum.IntFlag)
-    if not values:
-        words.refuse(f"{words.base.__name__} has no members", "give it some")
+    if len(values) < (1 if flags else 2):
+        words.refuse(f"{words.base.__name__} has {len(values)} members, so there is nothing to send", "give it more")
     low, high = values[0], values[-1]
     if flags:
         mask = 0

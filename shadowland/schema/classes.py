@@ -2,7 +2,7 @@
 import dataclasses
 import difflib
 import math
-from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias, dataclass_transform
 
 from shadowland.errors import ConfigError
 from shadowland.schema.body import canonical_default, read_fields
@@ -22,7 +22,7 @@ MESSAGE_LIMITS: Final[dict[str, int]] = {
 }
 """Most payload bytes of a message class by its channel; a class that could be longer is refused."""
 
-Class = TypeVar("Class", bound=type)
+Channel: TypeAlias = Literal["unreliable", "reliable", "latest", "input"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -123,6 +123,53 @@ def _predictions(contract: Contract) -> None:
                               f"remove OwnerOnly from {by.name!r} or add it to {field.name!r}")
 
 
+def _define_entity(cls: "type[Entity]", keywords: dict[str, object]) -> None:
+    if keywords:
+        raise ConfigError(f"{cls.__name__}: class keyword {min(keywords)!r} is not for entities; remove it")
+    contract = Contract(cls.__name__, read_fields(cls, Entity, message=False))
+    position = contract.fields.get("position")
+    if position is not None and (position.lanes < 2 or position.audience):
+        raise ConfigError(f"{cls.__name__}.position: it is where everybody looks for the entity; "
+                          "make it an sl.Vec2 or sl.Vec3 without OwnerOnly or Local, or choose another name")
+    _predictions(contract)
+    if contract.max_bytes > MAX_RECORD_BYTES:
+        raise ConfigError(f"{cls.__name__}: its full record has {contract.max_bytes} bytes, one datagram holds "
+                          f"{MAX_RECORD_BYTES}; remove fields or give them Range")
+    _finish(cls, contract)
+
+
+def _define_message(cls: "type[Message]", channel: str | None, per_second: float | None,
+                    keywords: dict[str, object]) -> None:
+    name = cls.__name__
+    if keywords:
+        raise ConfigError(f"{name}: class keyword {min(keywords)!r} is unknown; there are channel= and per_second=")
+    parents = [parent for parent in cls.__mro__[1:] if "_contract" in vars(parent)]
+    inherited = contract_of(parents[0]) if parents else Contract("", {}, "unreliable")
+    if channel is None:
+        channel = inherited.channel
+    if channel not in CHANNELS:
+        close = difflib.get_close_matches(str(channel), CHANNELS, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the channels are {', '.join(CHANNELS)}"
+        raise ConfigError(f"{name}: there is no channel {channel!r}; {hint}")
+    if per_second is None:
+        per_second = inherited.per_second
+    elif isinstance(per_second, bool) or not isinstance(per_second, (int, float)) or not 0 < per_second < math.inf:
+        raise ConfigError(f"{name}: per_second is {per_second!r}; give a finite number above 0")
+    contract = Contract(name, read_fields(cls, Message, message=True), channel, float(per_second))
+    if channel == "input" and contract.texts:
+        raise ConfigError(f"{name}.{contract.texts[0].name}: inputs have a fixed size and cannot hold text; "
+                          'send it in a message of its own with channel="reliable"')
+    if contract.max_bytes > MESSAGE_LIMITS[channel]:
+        fix = "shorten its texts" if contract.texts else "remove fields, or give them Range or Unit"
+        if channel != "reliable" and contract.max_bytes <= MESSAGE_LIMITS["reliable"]:
+            fix += ', or send it with channel="reliable"'
+        raise ConfigError(f"{name}: it may take {contract.max_bytes} bytes, channel {channel!r} carries "
+                          f"{MESSAGE_LIMITS[channel]}; {fix}")
+    _finish(cls, contract)
+
+
+# For type checkers __init_subclass__ knows its keywords; at run time it takes any: a wrong one is a ConfigError too.
+
 @dataclass_transform(kw_only_default=True)
 class Entity(_Record):
     """Base of what lives in the world. Each annotated name of the body is a field, a column and part of the wire.
@@ -131,20 +178,12 @@ class Entity(_Record):
     where interest management looks; it is a Vec2 or Vec3. A wrong body is a ConfigError at once.
     """
 
-    def __init_subclass__(cls, **keywords: object) -> None:
-        if keywords:
-            raise ConfigError(f"{cls.__name__}: class keyword {min(keywords)!r} is not for entities; remove it")
-        super().__init_subclass__()
-        contract = Contract(cls.__name__, read_fields(cls, Entity, message=False))
-        position = contract.fields.get("position")
-        if position is not None and (position.lanes < 2 or position.audience):
-            raise ConfigError(f"{cls.__name__}.position: it is where everybody looks for the entity; "
-                              "make it an sl.Vec2 or sl.Vec3 without OwnerOnly or Local, or choose another name")
-        _predictions(contract)
-        if contract.max_bytes > MAX_RECORD_BYTES:
-            raise ConfigError(f"{cls.__name__}: its full record has {contract.max_bytes} bytes, one datagram holds "
-                              f"{MAX_RECORD_BYTES}; remove fields or give them Range")
-        _finish(cls, contract)
+    if TYPE_CHECKING:
+        def __init_subclass__(cls) -> None: ...
+    else:
+        def __init_subclass__(cls, **keywords):
+            super().__init_subclass__()
+            _define_entity(cls, keywords)
 
 
 @dataclass_transform(kw_only_default=True)
@@ -158,31 +197,9 @@ class Message(_Record):
     Both are inherited. Payloads are bounded by MESSAGE_LIMITS. A wrong body is a ConfigError at once.
     """
 
-    def __init_subclass__(cls, channel: str | None = None, per_second: float | None = None, **keywords: Any) -> None:
-        name = cls.__name__
-        if keywords:
-            raise ConfigError(f"{name}: class keyword {min(keywords)!r} is unknown; there are channel= and per_second=")
-        super().__init_subclass__()
-        parents = [parent for parent in cls.__mro__[1:] if "_contract" in vars(parent)]
-        inherited = contract_of(parents[0]) if parents else None
-        if channel is None:
-            channel = inherited.channel if inherited else "unreliable"
-        if per_second is None:
-            per_second = inherited.per_second if inherited else 0.0
-        elif isinstance(per_second, bool) or not isinstance(per_second, (int, float)) or not 0 < per_second < math.inf:
-            raise ConfigError(f"{name}: per_second is {per_second!r}; give a finite number above 0")
-        if channel not in CHANNELS:
-            close = difflib.get_close_matches(str(channel), CHANNELS, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"the channels are {', '.join(CHANNELS)}"
-            raise ConfigError(f"{name}: there is no channel {channel!r}; {hint}")
-        contract = Contract(name, read_fields(cls, Message, message=True), channel, float(per_second))
-        if channel == "input" and contract.texts:
-            raise ConfigError(f"{name}.{contract.texts[0].name}: inputs have a fixed size and cannot hold text; "
-                              'send it in a message of its own with channel="reliable"')
-        if contract.max_bytes > MESSAGE_LIMITS[channel]:
-            fix = "shorten its texts" if contract.texts else "remove fields, or give them Range or Unit"
-            if channel != "reliable" and contract.max_bytes <= MESSAGE_LIMITS["reliable"]:
-                fix += ', or send it with channel="reliable"'
-            raise ConfigError(f"{name}: it may take {contract.max_bytes} bytes, channel {channel!r} carries "
-                              f"{MESSAGE_LIMITS[channel]}; {fix}")
-        _finish(cls, contract)
+    if TYPE_CHECKING:
+        def __init_subclass__(cls, channel: Channel | None = None, per_second: float | None = None) -> None: ...
+    else:
+        def __init_subclass__(cls, channel=None, per_second=None, **keywords):
+            super().__init_subclass__()
+            _define_message(cls, channel, per_second, keywords)

@@ -153,4 +153,4 @@ def _predicted(owner: str, field: Field, by: Field, tick_hz: float) -> dict[str,
         tolerance = max(1, math.ceil(by.step / (2 * field.step) - 1e-6))
     else:
         tolerance = math.floor(field.tolerance / field.step + 1e-6)
-    return {"num": num, "shift": shift, "tolerance": min(tolerance, field.high)}
+    return {"num": num, "shift": shift, "tolerance": min(tolerance, field.high - field.low)}

@@ -94,7 +94,7 @@ MISTAKES: dict[str, tuple[Callable[[], type], str, str]] = {
       "Thing.field: a Local field never travels", "sl.Local alone"),
     "text in an entity": (body(A[str, sl.MaxLen(5)]), "Thing.field: entities cannot hold text", "message"),
     "enum of words": (body(Words), "Thing.field: Words has no integer values", "enum.IntEnum"),
-    "empty enum": (body(Nobody), "Thing.field: Nobody has no members", "give it some"),
+    "empty enum": (body(Nobody), "Thing.field: Nobody has 0 members", "give it more"),
     "huge enum": (body(TooWide), "Thing.field: TooWide has values beyond 32 bits", "smaller"),
     "enum with gaps": (body(Sparse), "Thing.field: Sparse has gaps and spans 1001", "without gaps"),
     "private name": (body(int, name="_x"), "Thing._x: the name is taken", "another name"),
