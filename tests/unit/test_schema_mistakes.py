@@ -27,6 +27,7 @@ class Flags(enum.IntFlag):
 
 
 class TooWide(enum.IntEnum):
+    SMALL = 0
     HUGE = 2**40
 
 
