@@ -1,7 +1,7 @@
 """Reasons for people: names and sentences of the numbers in status.pxd.
 
-The two tables below are the only place where a reason gets its name and its sentence; docs/reasons.md is checked against
-them, and logs, counters, errors and the decoder all ask here.
+The two tables below are the only place where a reason gets its name and its sentence; docs/reasons.md is checked
+against them, and logs, counters, errors and the decoder all ask here.
 """
 from enum import IntEnum
 
@@ -13,13 +13,15 @@ _DROPS = (
     (DROP_BAD_CRC, "BAD_CRC", "The CRC32C of a handshake datagram does not match its bytes."),
     (DROP_BAD_KIND, "BAD_KIND", "The kind of a handshake datagram is unknown or comes from the wrong side."),
     (DROP_BAD_VERSION, "BAD_VERSION", "The handshake datagram speaks another version of the protocol."),
-    (DROP_BAD_PADDING, "BAD_PADDING", "The length or the padding of a handshake datagram is not what its kind prescribes."),
+    (DROP_BAD_PADDING, "BAD_PADDING",
+     "The length or the padding of a handshake datagram is not what its kind prescribes."),
     (DROP_BAD_COOKIE, "BAD_COOKIE", "The cookie was not made by this server for this address and this ephemeral key."),
     (DROP_COOKIE_EXPIRED, "COOKIE_EXPIRED", "The cookie is older than its life, or comes from the future."),
     (DROP_LOW_ORDER_POINT, "LOW_ORDER_POINT", "The peer's public key gives an all-zero Diffie-Hellman result."),
     (DROP_HANDSHAKE_FAILED, "HANDSHAKE_FAILED", "A Noise message did not open, or its payload is malformed."),
     (DROP_HALF_OPEN_FULL, "HALF_OPEN_FULL", "No slot is left for another half-open connection."),
-    (DROP_EPHEMERAL_REUSED, "EPHEMERAL_REUSED", "The same ephemeral key came again with other bytes in Noise message 1."),
+    (DROP_EPHEMERAL_REUSED, "EPHEMERAL_REUSED",
+     "The same ephemeral key came again with other bytes in Noise message 1."),
     (DROP_UNKNOWN_CONNECTION, "UNKNOWN_CONNECTION", "No session has this connection id."),
     (DROP_REPLAYED, "REPLAYED", "This sequence was accepted before, or is older than the replay window."),
     (DROP_SEQUENCE_JUMP, "SEQUENCE_JUMP", "The sequence is further ahead than the peer can have sent."),
@@ -41,7 +43,8 @@ _DROPS = (
     (DROP_CLOSED, "CLOSED", "The session is closing or closed."),
     (DROP_RATE_LIMITED, "RATE_LIMITED", "A budget for this sort of datagram is spent."),
     (DROP_UNDECODABLE, "UNDECODABLE", "A snapshot could not be decoded; its packet stays unacknowledged."),
-    (DROP_KERNEL_OVERFLOW, "KERNEL_OVERFLOW", "The kernel's receive buffer was full; raise net.core.rmem_max and the socket's buffer."),
+    (DROP_KERNEL_OVERFLOW, "KERNEL_OVERFLOW",
+     "The kernel's receive buffer was full; raise net.core.rmem_max and the socket's buffer."),
     (DROP_SEND_FAILED, "SEND_FAILED", "The operating system refused to send the datagram."),
     (DROP_UNEXPECTED, "UNEXPECTED", "The datagram is well-formed but makes no sense in this state."),
 )
@@ -73,8 +76,13 @@ class _Reason(IntEnum):
     def __new__(cls, value, sentence):
         member = int.__new__(cls, value)
         member._value_ = value
-        member.sentence = sentence
+        member._sentence = sentence
         return member
+
+    @property
+    def sentence(self):
+        """What the reason means, for people."""
+        return self._sentence
 
 
 def _reasons(name, table, count, doc):
@@ -91,5 +99,5 @@ DropReason = _reasons(
 )
 DisconnectReason = _reasons(
     "DisconnectReason", _BYES, BYE_REASONS,
-    "Why a session ended or could not begin. The value crosses the wire in CLOSE and REJECTED; `sentence` says it to people.",
+    "Why a session ended or could not begin. It crosses the wire in CLOSE and REJECTED; `sentence` says it to people.",
 )

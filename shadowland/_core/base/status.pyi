@@ -1,9 +1,8 @@
 from enum import IntEnum
 
-class _Reason(IntEnum):
-    sentence: str
-
-class DropReason(_Reason):
+class DropReason(IntEnum):
+    @property
+    def sentence(self) -> str: ...
     NONE = 0
     TRUNCATED = 1
     OVERSIZED = 2
@@ -43,7 +42,9 @@ class DropReason(_Reason):
     SEND_FAILED = 36
     UNEXPECTED = 37
 
-class DisconnectReason(_Reason):
+class DisconnectReason(IntEnum):
+    @property
+    def sentence(self) -> str: ...
     NONE = 0
     CLIENT_LEFT = 1
     SERVER_SHUTDOWN = 2
