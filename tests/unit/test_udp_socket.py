@@ -289,7 +289,7 @@ def test_a_closed_socket_says_so(pair: tuple[UdpSocket, UdpSocket]) -> None:
             call()
     assert batch.count == 1
     with pytest.raises(UsageError, match="once"):
-        a.__init__("127.0.0.1", 0)    
+        a.__init__("127.0.0.1", 0)
 
 
 def test_nothing_is_allocated_in_the_steady_state(pair: tuple[UdpSocket, UdpSocket]) -> None:
