@@ -1,13 +1,14 @@
 """Columns of the world and their quantized state: what a class of entities consists of, and how a value moves on.
 
-Owner    Component tables are made by the schema and copied by whoever keeps them; nothing here allocates.
-Limit    MAX_COMPONENTS numbers an entity; every number is an int32 of quanta.
+Owner    Component tables are made by the schema; the door class KindTable copies them and lends them to world and view.
+Limit    MAX_KINDS classes, MAX_COMPONENTS numbers an entity; every number is an int32 of quanta.
 Threads  Pure functions of their arguments.
 
 A vector field is several components, one after the other (`lane` 0 to `lanes` - 1). Local fields have no component: they
 never leave the server.
 """
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t
+from libc.math cimport floor, isfinite
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     MAX_COMPONENTS = 64                 # so that a set of components is one 64-bit word
@@ -41,3 +42,111 @@ cdef struct Component:                  # 64 bytes; NumPy dtype shadowland._core
     uint8_t small                       # class widths of residuals: 0 < small < medium < 32
     uint8_t medium
     uint8_t reserved[22]
+
+cdef enum:
+    HISTORY = 64                        # ticks of published state; a power of two, so that the ring index is a mask
+    HISTORY_MASK = HISTORY - 1
+    WINDOW = 62                         # oldest age a reference can have in one byte; 63 says that its tick follows
+    PREDICT_LIMIT = 64                  # ticks a prediction reaches at most: the schema's num and shift are made for it
+    MAX_KINDS = 64                      # entity classes of a world
+    NO_SLOT = 0xFFFFFFFF
+
+cdef struct EntityKind:
+    Component component[MAX_COMPONENTS]
+    double radius2                      # enter within, squared; user units
+    double leave2                       # leave beyond, squared
+    double radius
+    uint32_t absolute_bytes[2]          # body of an absolute record: for others, for the owner
+    uint32_t components
+    uint32_t fields
+    int32_t position[3]                 # components that decide who sees it; -1: no such axis
+    uint8_t first[MAX_COMPONENTS + 1]   # first component of each field; then the number of components
+
+cdef inline int32_t wrap_into(const Component* c, int64_t value) noexcept nogil:
+    """`value` on the circle low..high."""
+    cdef int64_t span = <int64_t>c.high - c.low + 1
+    cdef int64_t rest = (value - c.low) % span
+    if rest < 0:
+        rest += span
+    return <int32_t>(rest + c.low)
+
+cdef inline int32_t predict_component(const EntityKind* kind, uint32_t i, const int32_t* state, uint32_t ticks) noexcept nogil:
+    """Component i of `state` moved on by `ticks`. Integers only: both ends get the same number on every machine."""
+    cdef const Component* c = &kind.component[i]
+    cdef int64_t value
+    if c.predict < 0:
+        return state[i]
+    if ticks > PREDICT_LIMIT:
+        ticks = PREDICT_LIMIT
+    value = <int64_t>state[c.predict] * <int64_t>ticks * c.num + ((<int64_t>1 << c.shift) >> 1)
+    value = state[i] + (value >> c.shift)
+    if c.kind == KIND_ANGLE:
+        return wrap_into(c, value)
+    return <int32_t>(c.low if value < c.low else c.high if value > c.high else value)
+
+cdef inline int32_t difference(const Component* c, int32_t value, int32_t predicted) noexcept nogil:
+    """What must be added to `predicted`: modulo 2**32, for angles the short way round."""
+    cdef int64_t span, apart
+    if c.kind == KIND_ANGLE:
+        span = <int64_t>c.high - c.low + 1
+        apart = (<int64_t>value - predicted + span // 2) % span
+        if apart < 0:
+            apart += span
+        return <int32_t>(apart - span // 2)
+    return <int32_t>(<uint32_t>value - <uint32_t>predicted)
+
+cdef inline bint quantize(const Component* c, double value, int32_t* out, uint64_t* saturated) noexcept nogil:
+    """`value` in user units to quanta: floor(value / step + 0.5). False if it is no finite number; `out` stays then."""
+    cdef double quanta
+    if not isfinite(value):
+        return False
+    quanta = floor(value / c.step + 0.5)
+    if c.kind == KIND_ANGLE:
+        if not -4e18 < quanta < 4e18:               # beyond, it has no angle left
+            return False
+        out[0] = wrap_into(c, <int64_t>quanta)
+    elif quanta < c.low:
+        out[0] = c.low
+        saturated[0] += 1
+    elif quanta > c.high:
+        out[0] = c.high
+        saturated[0] += 1
+    else:
+        out[0] = <int32_t>quanta
+    return True
+
+cdef inline bint is_moving(const EntityKind* kind, const int32_t* state) noexcept nogil:
+    """True if a velocity that predicts something is not zero."""
+    cdef uint32_t i
+    for i in range(kind.components):
+        if kind.component[i].predict >= 0 and state[kind.component[i].predict] != 0:
+            return True
+    return False
+
+cdef inline bint within_tolerance(const EntityKind* kind, const int32_t* base, uint32_t ticks, const int32_t* state,
+                                  bint mine) noexcept nogil:
+    """True if who predicts `state` from `base`, `ticks` older, is right as far as it is asked of him.
+
+    Tolerance is for what moves: where the velocity is zero, and in whatever is not predicted, every quantum counts.
+    """
+    cdef uint32_t i
+    cdef int64_t apart, tolerance
+    cdef const Component* c
+    for i in range(kind.components):
+        c = &kind.component[i]
+        if c.audience != AUDIENCE_ALL and not mine:
+            continue
+        if c.predict < 0:
+            if state[i] != base[i]:
+                return False
+            continue
+        tolerance = c.tolerance if state[c.predict] != 0 else 0
+        apart = difference(c, state[i], predict_component(kind, i, base, ticks))
+        if apart > tolerance or apart < -tolerance:
+            return False
+    return True
+
+cdef class KindTable:
+    cdef EntityKind kinds[MAX_KINDS]
+    cdef readonly uint32_t count
+    cdef readonly uint32_t stride       # the most components of a kind

@@ -1,0 +1,112 @@
+"""Python door to component tables: the classes of entities that world, views and truth agree on."""
+from cython cimport final
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+COMPONENT_DTYPE = np.dtype({
+    "names": ["step", "num", "low", "high", "tolerance", "predict", "column", "lane", "lanes", "kind", "bits", "audience",
+              "shift", "rate_ticks", "small", "medium"],
+    "formats": [np.float64, np.int64, np.int32, np.int32, np.int32, np.int16, np.uint16, np.uint8, np.uint8, np.uint8,
+                np.uint8, np.uint8, np.uint8, np.uint16, np.uint8, np.uint8],
+    "offsets": [0, 8, 16, 20, 24, 28, 30, 32, 33, 34, 35, 36, 37, 38, 40, 41],
+    "itemsize": 64,
+})
+
+if sizeof(Component) != COMPONENT_DTYPE.itemsize:
+    raise ImportError(f"Component has {sizeof(Component)} bytes in columns.pxd and {COMPONENT_DTYPE.itemsize} in columns.pyx")
+
+
+cdef object _wrong_component(const EntityKind* kind, uint32_t i):
+    """What is wrong with component i of `kind`, or None: everything that kernels rely on without looking again."""
+    cdef const Component* c = &kind.component[i]
+    cdef const Component* by
+    cdef int64_t reach
+    if not c.step > 0 or c.low > c.high or (<int64_t>c.high - c.low).bit_length() != c.bits or c.tolerance < 0:
+        return "step, range, bits or tolerance"
+    if not 0 < c.small < c.medium < 32 or c.audience not in (AUDIENCE_ALL, AUDIENCE_OWNER) or c.kind > KIND_FLAGS:
+        return "class widths, audience or kind"
+    if c.lane >= c.lanes or (i == 0 and c.lane) or (c.lane and kind.component[i - 1].column != c.column):
+        return "lanes: those of a field stand together"
+    if c.lane and (kind.component[i - 1].audience != c.audience or kind.component[i - 1].rate_ticks != c.rate_ticks):
+        return "audience or rate: lanes of a field share them"
+    if c.predict < 0:
+        return None
+    if c.predict >= <int>kind.components or c.shift > 62:
+        return "predict or shift"
+    by = &kind.component[c.predict]
+    if by.audience > c.audience:
+        return "audience: its velocity is seen by fewer than itself"
+    reach = max(-<object>by.low, <object>by.high)
+    if abs(<object>c.num) * reach * PREDICT_LIMIT + (1 << c.shift >> 1) > 2**62:
+        return "num and shift: a prediction could overflow 64 bits"
+    return None
+
+
+@final
+cdef class KindTable:
+    """Entity classes in the order of their type ids.
+
+    components of each: a NumPy array of COMPONENT_DTYPE, copied.
+    """
+
+    def add(self, components, position=(), radius: float = 0.0, hysteresis: float = 0.0) -> int:
+        """Add a class; its type id (0, 1, ...).
+
+        components: COMPONENT_DTYPE, in the order of the fields, lanes together. position: indices of up to three
+        components whose distance decides who sees the entity. radius, hysteresis: in user units; it comes into view
+        within `radius` and leaves it beyond `radius + hysteresis`. ValueError names what is wrong.
+        """
+        cdef EntityKind* kind
+        cdef const unsigned char[::1] raw
+        cdef uint32_t i
+        if self.count == MAX_KINDS:
+            raise ValueError(f"a world has at most {MAX_KINDS} entity classes")
+        if components.dtype != COMPONENT_DTYPE or not 0 < len(components) <= MAX_COMPONENTS:
+            raise ValueError(f"components must be 1 to {MAX_COMPONENTS} of COMPONENT_DTYPE")
+        if len(position) > 3 or not all(0 <= axis < len(components) for axis in position):
+            raise ValueError("position names up to three components")
+        if not (0 <= radius < float("inf") and 0 <= hysteresis < float("inf")):
+            raise ValueError("radius and hysteresis are finite and not negative")
+        kind = &self.kinds[self.count]
+        memset(kind, 0, sizeof(EntityKind))
+        raw = np.ascontiguousarray(components).view(np.uint8).reshape(-1)
+        kind.components = len(components)
+        memcpy(kind.component, &raw[0], kind.components * sizeof(Component))
+        for i in range(kind.components):
+            wrong = _wrong_component(kind, i)
+            if wrong:
+                raise ValueError(f"component {i}: {wrong}")
+            if kind.component[i].lane == 0:
+                kind.first[kind.fields] = i
+                kind.fields += 1
+        kind.first[kind.fields] = kind.components
+        for i in range(3):
+            kind.position[i] = position[i] if i < <uint32_t>len(position) else -1
+        kind.radius = radius
+        kind.radius2 = kind.radius * kind.radius
+        kind.leave2 = (kind.radius + <double>hysteresis) * (kind.radius + <double>hysteresis)
+        for mine in range(2):
+            seen = sum(int(c["bits"]) for c in components if mine or c["audience"] == AUDIENCE_ALL)
+            kind.absolute_bytes[mine] = (seen + 7) // 8
+        self.stride = max(self.stride, kind.components)
+        self.count += 1
+        return self.count - 1
+
+    def predict(self, kind: int, state, ticks: int) -> list[int]:
+        """`state` (quanta of each component) of class `kind` moved on by `ticks`; for tests and vectors."""
+        cdef int32_t[MAX_COMPONENTS] numbers
+        cdef const EntityKind* table = &self.kinds[kind]
+        if not 0 <= kind < self.count or len(state) != table.components:
+            raise ValueError("no such class, or not its number of components")
+        for i, value in enumerate(state):
+            numbers[i] = value
+        return [predict_component(table, i, numbers, ticks) for i in range(len(state))]
+
+    def quantize(self, kind: int, component: int, value: float) -> int | None:
+        """`value` in user units as quanta; None if it is no finite number."""
+        cdef int32_t quanta = 0
+        cdef uint64_t saturated = 0
+        if not (0 <= kind < self.count and 0 <= component < self.kinds[kind].components):
+            raise ValueError("no such component")
+        return quanta if quantize(&self.kinds[kind].component[component], value, &quanta, &saturated) else None

@@ -1,0 +1,201 @@
+"""The bytes of one entity record's body: bit-packed values, least significant bit first, padded with zeros to a byte.
+
+Owner    Writers and readers point into the caller's memory.
+Limit    RECORD_BYTES a body; a reader never looks past its length and fails for good at the first wrong bit.
+Threads  Pure functions of their arguments.
+
+    absolute   (value - low) of each component the audience sees, `bits` wide
+    delta      one bit a field: changed | for each changed field, each lane: 2-bit class, then 0, small, medium or 32
+               bits of the zigzag residual against the predicted reference; the smallest class that fits, no other
+
+docs/replication.md is the normative description.
+"""
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from shadowland._core.world.columns cimport (
+    AUDIENCE_ALL, KIND_ANGLE, MAX_COMPONENTS, Component, EntityKind, difference, predict_component, wrap_into)
+
+cdef enum:
+    RECORD_BYTES = 288                  # 64 components of 34 bits, 64 field bits
+    RECORD_UPDATE = 0                   # low two bits of a record's head
+    RECORD_ABSOLUTE = 1
+    RECORD_ENTER = 2
+    RECORD_LEAVE = 3
+    RECORD_LONG = 63                    # age code: 16 bits of the reference's tick follow
+
+cdef struct RecordWriter:
+    uint8_t* data                       # RECORD_BYTES of room
+    size_t length
+    uint64_t pending
+    uint32_t count                      # bits pending, less than 8 between calls
+
+cdef struct RecordReader:
+    const uint8_t* data
+    size_t length
+    size_t position
+    uint64_t pending
+    uint32_t count
+    bint failed
+
+cdef inline void put_bits(RecordWriter* w, uint32_t value, uint32_t width) noexcept nogil:
+    w.pending |= <uint64_t>value << w.count
+    w.count += width
+    while w.count >= 8:
+        w.data[w.length] = <uint8_t>w.pending
+        w.length += 1
+        w.pending >>= 8
+        w.count -= 8
+
+cdef inline void put_end(RecordWriter* w) noexcept nogil:
+    if w.count:
+        put_bits(w, 0, 8 - w.count)
+
+cdef inline uint32_t take_bits(RecordReader* r, uint32_t width) noexcept nogil:
+    """The next `width` (0 to 32) bits; 0 and `failed` where the payload ends before."""
+    cdef uint32_t value
+    while r.count < width:
+        if r.failed or r.position >= r.length:
+            r.failed = True
+            return 0
+        r.pending |= <uint64_t>r.data[r.position] << r.count
+        r.position += 1
+        r.count += 8
+    value = <uint32_t>(r.pending & ((<uint64_t>1 << width) - 1))
+    r.pending >>= width
+    r.count -= width
+    return value
+
+cdef inline void take_end(RecordReader* r) noexcept nogil:
+    """Skip to the next byte; the bits between must be zero, so that a record has one encoding."""
+    if r.pending:
+        r.failed = True
+    r.pending = 0
+    r.count = 0
+
+cdef inline uint32_t take_uvarint(RecordReader* r, uint32_t limit) noexcept nogil:
+    """LEB128 at a byte border, canonical, at most `limit`; 0 and `failed` otherwise."""
+    cdef uint64_t value = 0
+    cdef uint32_t byte, shift
+    for shift in range(0, 35, 7):
+        byte = take_bits(r, 8)
+        value |= <uint64_t>(byte & 0x7F) << shift
+        if byte < 0x80:
+            if (shift and byte == 0) or value > limit:
+                break
+            return <uint32_t>value
+    r.failed = True
+    return 0
+
+cdef inline uint32_t put_uvarint(uint8_t* data, uint32_t value) noexcept nogil:
+    """Write `value` as LEB128; the number of bytes, 5 at most."""
+    cdef uint32_t length = 0
+    while value >= 0x80:
+        data[length] = <uint8_t>(value | 0x80)
+        value >>= 7
+        length += 1
+    data[length] = <uint8_t>value
+    return length + 1
+
+cdef inline uint32_t uvarint_size(uint32_t value) noexcept nogil:
+    return 1 if value < 1 << 7 else 2 if value < 1 << 14 else 3 if value < 1 << 21 else 4 if value < 1 << 28 else 5
+
+cdef inline void put_class(RecordWriter* w, const Component* c, int32_t residual) noexcept nogil:
+    cdef uint32_t z = (<uint32_t>residual << 1) ^ <uint32_t>(residual >> 31)
+    if z == 0:
+        put_bits(w, 0, 2)
+    elif z >> c.small == 0:
+        put_bits(w, 1 | z << 2, 2 + c.small)
+    elif z >> c.medium == 0:
+        put_bits(w, 2, 2)
+        put_bits(w, z, c.medium)
+    else:
+        put_bits(w, 3, 2)
+        put_bits(w, z, 32)
+
+cdef inline int32_t take_class(RecordReader* r, const Component* c) noexcept nogil:
+    cdef uint32_t code = take_bits(r, 2), z
+    if code == 0:
+        return 0
+    z = take_bits(r, c.small if code == 1 else c.medium if code == 2 else 32)
+    if (z == 0 if code == 1 else z >> (c.small if code == 2 else c.medium) == 0):
+        r.failed = True                 # a smaller class would have held it
+    return <int32_t>(z >> 1) ^ -<int32_t>(z & 1)
+
+cdef inline size_t encode_absolute(const EntityKind* kind, const int32_t* state, bint mine, uint8_t* out) noexcept nogil:
+    """Write the body of an absolute record to `out` (RECORD_BYTES of room); its length."""
+    cdef RecordWriter w
+    cdef uint32_t i
+    w.data, w.length, w.pending, w.count = out, 0, 0, 0
+    for i in range(kind.components):
+        if mine or kind.component[i].audience == AUDIENCE_ALL:
+            put_bits(&w, <uint32_t>state[i] - <uint32_t>kind.component[i].low, kind.component[i].bits)
+    put_end(&w)
+    return w.length
+
+cdef inline void decode_absolute(const EntityKind* kind, RecordReader* r, bint mine, int32_t* out) noexcept nogil:
+    """Read the body of an absolute record; components the audience does not see become `low`. Look at r.failed."""
+    cdef uint32_t i
+    cdef int64_t value
+    for i in range(kind.components):
+        value = kind.component[i].low
+        if mine or kind.component[i].audience == AUDIENCE_ALL:
+            value += take_bits(r, kind.component[i].bits)
+            if value > kind.component[i].high:
+                r.failed = True
+                return
+        out[i] = <int32_t>value
+    take_end(r)
+
+cdef inline size_t encode_delta(const EntityKind* kind, const int32_t* state, const int32_t* reference, uint32_t ticks,
+                                bint mine, uint8_t* out) noexcept nogil:
+    """Write the body of an update of `reference`, which is `ticks` old, to `out` (RECORD_BYTES of room); its length."""
+    cdef RecordWriter w
+    cdef int32_t residual[MAX_COMPONENTS]
+    cdef bint changed[MAX_COMPONENTS]
+    cdef uint32_t i, f
+    w.data, w.length, w.pending, w.count = out, 0, 0, 0
+    for f in range(kind.fields):
+        if not mine and kind.component[kind.first[f]].audience != AUDIENCE_ALL:
+            changed[f] = False
+            continue
+        changed[f] = False
+        for i in range(kind.first[f], kind.first[f + 1]):
+            residual[i] = difference(&kind.component[i], state[i], predict_component(kind, i, reference, ticks))
+            if residual[i]:
+                changed[f] = True
+        put_bits(&w, changed[f], 1)
+    for f in range(kind.fields):
+        if changed[f]:
+            for i in range(kind.first[f], kind.first[f + 1]):
+                put_class(&w, &kind.component[i], residual[i])
+    put_end(&w)
+    return w.length
+
+cdef inline int32_t add_residual(const Component* c, int32_t predicted, int32_t residual, RecordReader* r) noexcept nogil:
+    cdef int64_t span
+    cdef int32_t value
+    if c.kind == KIND_ANGLE:
+        span = <int64_t>c.high - c.low + 1
+        if residual < -(span // 2) or residual >= (span + 1) // 2:
+            r.failed = True
+        return wrap_into(c, <int64_t>predicted + residual)
+    value = <int32_t>(<uint32_t>predicted + <uint32_t>residual)
+    if value < c.low or value > c.high:
+        r.failed = True
+    return value
+
+cdef inline void decode_delta(const EntityKind* kind, RecordReader* r, const int32_t* reference, uint32_t ticks,
+                              bint mine, int32_t* out) noexcept nogil:
+    """Read the body of an update of `reference`, which is `ticks` old. Look at r.failed; `out` means nothing then."""
+    cdef uint64_t changed = 0
+    cdef uint32_t i, f
+    for f in range(kind.fields):
+        if mine or kind.component[kind.first[f]].audience == AUDIENCE_ALL:
+            changed |= <uint64_t>take_bits(r, 1) << f
+    for f in range(kind.fields):
+        for i in range(kind.first[f], kind.first[f + 1]):
+            out[i] = predict_component(kind, i, reference, ticks)
+            if changed >> f & 1:
+                out[i] = add_residual(&kind.component[i], out[i], take_class(r, &kind.component[i]), r)
+    take_end(r)

@@ -1,0 +1,395 @@
+"""Python door to the world: entities, columns, publishing, replication. A handful of calls a tick, whatever the load."""
+from cython cimport final
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from shadowland._core.base.records cimport EVENT_JOINED, EVENT_LEFT, EVENT_SNAPSHOT_ACKED, EVENT_SNAPSHOT_LOST, EventRecord
+from shadowland._core.world.columns cimport HISTORY, KindTable
+from shadowland._core.world.grid cimport MAX_REACH, MIN_BUCKETS, GridItem, grid_add, grid_clear, grid_finish
+from shadowland._core.world.reference cimport MAX_SEATS, observer_reset, token_acked, token_lost
+from shadowland._core.world.state cimport (
+    COLUMN_BOOL, COLUMN_FLOAT32, COLUMN_FLOAT64, COLUMN_INT8, COLUMN_INT16, COLUMN_INT32, COLUMN_INT64, COLUMN_UINT8,
+    COLUMN_UINT16, COLUMN_UINT32, ColumnSource, KindRows, publish_row)
+
+import time
+
+import numpy as np
+
+from shadowland._core.base.records import EVENT_DTYPE, MESSAGE_DTYPE
+
+_COLUMN_TYPES = {
+    np.dtype(np.float32): COLUMN_FLOAT32, np.dtype(np.float64): COLUMN_FLOAT64, np.dtype(np.bool_): COLUMN_BOOL,
+    np.dtype(np.int8): COLUMN_INT8, np.dtype(np.int16): COLUMN_INT16, np.dtype(np.int32): COLUMN_INT32,
+    np.dtype(np.int64): COLUMN_INT64, np.dtype(np.uint8): COLUMN_UINT8, np.dtype(np.uint16): COLUMN_UINT16,
+    np.dtype(np.uint32): COLUMN_UINT32,
+}
+MAX_TICK_STEP = HISTORY // 2
+
+
+cdef void* _zeros(size_t count, size_t size) except NULL:
+    """Zeroed memory; the system gives it page by page as it is touched."""
+    cdef void* memory = calloc(count if count else 1, size)
+    if memory == NULL:
+        raise MemoryError(f"{count * size} bytes for the world")
+    return memory
+
+
+@final
+cdef class World:
+    """Entities and what each observer is told of them. Wrapped by shadowland.world.World, which games use.
+
+    table: the classes; complete, as it is copied by reference. hz: ticks a second (1 to 1000). entities: slots in all.
+    observers: connection slots. cell: edge of a grid cell, layer: its height (0: one layer), both in user units.
+    seats: entities an observer may know at once. max_payload: bytes of a snapshot. channel: of its records.
+
+    An entity's handle, like a connection's, is generation << 32 | slot; 0 is none.
+    """
+    cdef Replication r
+    cdef KindTable table
+    cdef uint32_t* free_slots           # ring
+    cdef size_t free_first
+    cdef size_t free_count
+    cdef uint32_t* slot_row             # row of each slot in its kind
+    cdef object columns                 # keeps the user's arrays alive
+    cdef object out_records
+    cdef object out_arena
+    cdef readonly dict timing_ns        # last tick: publish, grid, interest, encode
+
+    def __cinit__(self, KindTable table, hz: int, entities: int, observers: int, cell: float, *, layer: float = 0.0,
+                  seats: int = 256, max_payload: int = 1100, channel: int = 5):
+        cdef Replication* r = &self.r
+        cdef size_t i
+        memset(r, 0, sizeof(Replication))
+        if not (0 < entities < 2**31 and 0 < observers < 2**24 and 0 < seats <= MAX_SEATS and 1 <= hz <= 1000):
+            raise ValueError(f"entities, observers, seats (at most {MAX_SEATS}) and hz (at most 1000) must be positive")
+        if not (cell > 0 and layer >= 0) or not 64 + table.stride * 5 <= max_payload <= 65000:
+            raise ValueError("cell must be above 0, and max_payload hold the largest record")
+        self.table = table
+        self.columns = []
+        self.timing_ns = {}
+        r.seats, r.max_payload, r.observer_count, r.channel = seats, max_payload, observers, channel
+        self._make_state(hz, entities, cell, layer)
+        r.observers = <Observer*>_zeros(observers, sizeof(Observer))
+        for i in range(<size_t>observers):
+            r.observers[i].entries = <Entry*>_zeros(seats, sizeof(Entry))
+        r.encoding_capacity = 4 * entities + 1024
+        r.encodings = <Encoding*>_zeros(r.encoding_capacity, sizeof(Encoding))
+        r.bodies_capacity = <size_t>r.encoding_capacity * min(RECORD_BYTES, 5 * table.stride) + RECORD_BYTES
+        r.bodies_capacity = min(r.bodies_capacity, 2**32 - 1)
+        r.bodies = <uint8_t*>_zeros(r.bodies_capacity, 1)
+        r.hits = <GridHit*>_zeros(entities, sizeof(GridHit))
+        r.ranks = <Ranked*>_zeros(max(entities, seats), sizeof(Ranked))
+        r.queue = <QueueItem*>_zeros(seats, sizeof(QueueItem))
+        r.marks = <uint64_t*>_zeros(entities, sizeof(uint64_t))
+        self._make_outbox(observers, max_payload)
+
+    cdef int _make_state(self, uint32_t hz, uint32_t entities, double cell, double layer) except -1:
+        cdef WorldState* world = &self.r.world
+        cdef uint32_t buckets = MIN_BUCKETS, i
+        while buckets < 2 * entities:
+            buckets *= 2
+        world.hz, world.slots, world.stride = hz, entities, self.table.stride
+        world.kinds, world.kind_count = self.table.kinds, self.table.count
+        world.rows = <KindRows*>_zeros(MAX_KINDS, sizeof(KindRows))
+        world.slot = <Slot*>_zeros(entities, sizeof(Slot))
+        world.place = <double*>_zeros(entities, 3 * sizeof(double))
+        world.history = <int32_t*>_zeros(<size_t>HISTORY * entities, world.stride * sizeof(int32_t))
+        world.field_changed = <uint32_t*>_zeros(entities, world.stride * sizeof(uint32_t))
+        world.grid.items = <GridItem*>_zeros(entities, sizeof(GridItem))
+        world.grid.unsorted = <GridItem*>_zeros(entities, sizeof(GridItem))
+        world.grid.buckets = <uint32_t*>_zeros(entities, sizeof(uint32_t))
+        world.grid.starts = <uint32_t*>_zeros(buckets + 1, sizeof(uint32_t))
+        world.grid.mask, world.grid.capacity, world.grid.cell, world.grid.layer = buckets - 1, entities, cell, layer
+        self.free_slots = <uint32_t*>_zeros(entities, sizeof(uint32_t))
+        self.slot_row = <uint32_t*>_zeros(entities, sizeof(uint32_t))
+        self.free_first, self.free_count = 0, entities
+        for i in range(entities):
+            self.free_slots[i] = i
+        for i in range(self.table.count):
+            self.r.radius2[i], self.r.leave2[i] = world.kinds[i].radius2, world.kinds[i].leave2
+            self.r.reach = max(self.r.reach, world.kinds[i].radius)
+        if self.r.reach / cell >= MAX_REACH or (layer > 0 and self.r.reach / layer >= MAX_REACH):
+            raise ValueError(f"radius {self.r.reach:g} is {MAX_REACH} cells or more; make the grid's cells larger")
+        return 0
+
+    cdef int _make_outbox(self, size_t observers, size_t max_payload) except -1:
+        cdef uint8_t[::1] arena, records
+        self.r.out_capacity = 2 * observers + DATAGRAMS
+        self.r.arena_capacity = self.r.out_capacity * max_payload
+        self.out_records = np.zeros(self.r.out_capacity, MESSAGE_DTYPE)
+        self.out_arena = np.zeros(self.r.arena_capacity, np.uint8)
+        records, arena = self.out_records.view(np.uint8), self.out_arena
+        self.r.out, self.r.arena = <MessageRecord*>&records[0], &arena[0]
+        return 0
+
+    def __dealloc__(self):
+        cdef Replication* r = &self.r
+        cdef uint32_t i
+        if r.observers != NULL:
+            for i in range(r.observer_count):
+                free(r.observers[i].entries)
+        if r.world.rows != NULL:
+            for i in range(MAX_KINDS):
+                free(r.world.rows[i].slots)
+        for memory in (<size_t>r.observers, <size_t>r.encodings, <size_t>r.bodies, <size_t>r.hits, <size_t>r.ranks,
+                       <size_t>r.queue, <size_t>r.marks, <size_t>r.world.rows, <size_t>r.world.slot,
+                       <size_t>r.world.place, <size_t>r.world.history, <size_t>r.world.field_changed,
+                       <size_t>r.world.grid.items, <size_t>r.world.grid.unsorted, <size_t>r.world.grid.buckets,
+                       <size_t>r.world.grid.starts, <size_t>self.free_slots, <size_t>self.slot_row):
+            free(<void*><size_t>memory)
+
+    # --- entities
+
+    def set_columns(self, kind: int, columns: list, capacity: int) -> None:
+        """Where the values of class `kind` stand: one C-contiguous NumPy array per field that travels.
+
+        Shape (capacity,) or (capacity, lanes), in the order of the components. They are kept; rows 0 to count(kind) - 1
+        are alive. ValueError if they do not fit the class.
+        """
+        cdef EntityKind* table = &self.table.kinds[kind]
+        cdef KindRows* rows = &self.r.world.rows[kind]
+        cdef uint32_t f
+        if not 0 <= kind < self.table.count or len(columns) != table.fields or capacity < 1 or rows.slots != NULL:
+            raise ValueError("no such class, not its number of fields, or columns set twice")
+        for f, column in enumerate(columns):
+            lanes = table.first[f + 1] - table.first[f]
+            shape = (capacity,) if column.ndim == 1 else (capacity, lanes)
+            if column.dtype not in _COLUMN_TYPES or column.shape != shape or not column.flags.c_contiguous or \
+                    (column.ndim == 1 and lanes != 1):
+                raise ValueError(f"field {f}: an array of {capacity} rows and {lanes} lanes is needed")
+            rows.column[f].data = <void*><size_t>column.ctypes.data
+            rows.column[f].lanes = lanes
+            rows.column[f].type = _COLUMN_TYPES[column.dtype]
+        rows.slots = <uint32_t*>_zeros(capacity, sizeof(uint32_t))
+        rows.capacity = capacity
+        self.columns.append(columns)
+
+    def reserve(self, kind: int, owner: int = 0) -> int:
+        """Take a slot for a new entity of class `kind`; its handle, or 0 if the world is full.
+
+        owner: handle of the observer who sees its owner-only fields; 0 nobody. It is nowhere yet: see place().
+        """
+        cdef Slot* slot
+        cdef uint32_t index
+        if not 0 <= kind < self.table.count:
+            raise ValueError(f"there is no class {kind}")
+        if self.free_count == 0:
+            return 0
+        index = self.free_slots[self.free_first]
+        self.free_first = (self.free_first + 1) % self.r.world.slots
+        self.free_count -= 1
+        slot = &self.r.world.slot[index]
+        slot.generation = slot.generation % 0xFFFFFFFF + 1
+        slot.kind, slot.owner, slot.last, slot.alive = kind, owner, 0, 0
+        return <uint64_t>slot.generation << 32 | index
+
+    def place(self, handle: int) -> int:
+        """Give a reserved entity the next row of its class; the row, or -1 if the class has no row left."""
+        cdef Slot* slot = self._slot(handle)
+        cdef KindRows* rows
+        if slot == NULL or slot.alive:
+            raise ValueError(f"entity {handle:#x} is not reserved")
+        rows = &self.r.world.rows[slot.kind]
+        if rows.count == rows.capacity:
+            return -1
+        slot.alive = 1
+        self.slot_row[<uint32_t><uint64_t>handle] = rows.count
+        rows.slots[rows.count] = <uint32_t><uint64_t>handle
+        rows.count += 1
+        return rows.count - 1
+
+    def remove(self, handle: int) -> tuple[int, int]:
+        """Remove an entity; (its row, the last row): the caller moves the last row's values to its row. (-1, -1) if it
+        was only reserved. ValueError for a stale handle."""
+        cdef Slot* slot = self._slot(handle)
+        cdef KindRows* rows
+        cdef uint32_t row = 0
+        if slot == NULL:
+            raise ValueError(f"entity {handle:#x} is gone")
+        rows = &self.r.world.rows[slot.kind]
+        cdef bint placed = slot.alive
+        if placed:
+            row = self.slot_row[<uint32_t><uint64_t>handle]
+            rows.count -= 1
+            rows.slots[row] = rows.slots[rows.count]
+            self.slot_row[rows.slots[row]] = row
+        slot.alive, slot.owner, slot.last = 0, 0, 0
+        slot.kind = 0xFF                # no handle names it before it is reserved again
+        self.free_slots[(self.free_first + self.free_count) % self.r.world.slots] = <uint32_t><uint64_t>handle
+        self.free_count += 1
+        if not placed:
+            return -1, -1
+        return row, rows.count
+
+    cdef Slot* _slot(self, uint64_t handle) noexcept:
+        cdef uint32_t index = <uint32_t><uint64_t>handle
+        if index >= self.r.world.slots or self.r.world.slot[index].generation != handle >> 32 or \
+                self.r.world.slot[index].kind == 0xFF:
+            return NULL
+        return &self.r.world.slot[index]
+
+    def row_of(self, handle: int) -> int:
+        """Row of an entity in its class; -1 if it is only reserved, -2 if the handle is stale."""
+        cdef Slot* slot = self._slot(handle)
+        if slot == NULL or handle == 0:
+            return -2
+        return self.slot_row[<uint32_t><uint64_t>handle] if slot.alive else -1
+
+    def kind_of(self, handle: int) -> int:
+        """Type id of an entity, -1 if the handle is stale."""
+        cdef Slot* slot = self._slot(handle)
+        return -1 if slot == NULL or handle == 0 else slot.kind
+
+    def owner_of(self, handle: int) -> int:
+        """Handle of its owner, 0 if it has none or is gone."""
+        cdef Slot* slot = self._slot(handle)
+        return 0 if slot == NULL else slot.owner
+
+    def give(self, handle: int, owner: int) -> None:
+        """Change the owner; its fields travel whole to the new one. ValueError for a stale handle."""
+        cdef Slot* slot = self._slot(handle)
+        if slot == NULL:
+            raise ValueError(f"entity {handle:#x} is gone")
+        slot.owner = owner
+
+    def count(self, kind: int) -> int:
+        """Rows alive of a class."""
+        return self.r.world.rows[kind].count if 0 <= kind < self.table.count else 0
+
+    def handles(self, kind: int):
+        """Handles of the rows of a class, uint64, a copy."""
+        cdef KindRows* rows = &self.r.world.rows[kind]
+        cdef uint32_t i
+        if not 0 <= kind < self.table.count:
+            raise ValueError(f"there is no class {kind}")
+        out = np.empty(rows.count, np.uint64)
+        cdef uint64_t[::1] view = out
+        for i in range(rows.count):
+            view[i] = <uint64_t>self.r.world.slot[rows.slots[i]].generation << 32 | rows.slots[i]
+        return out
+
+    # --- observers
+
+    def watch(self, observer: int, avatar: int) -> None:
+        """The observer in slot `observer` looks from the entity `avatar` (a handle; 0: it sees nothing)."""
+        if not 0 <= observer < self.r.observer_count:
+            raise ValueError(f"there is no observer slot {observer}")
+        self.r.observers[observer].avatar = avatar
+
+    def events(self, events) -> None:
+        """Take EVENT_DTYPE records: joined, left, snapshot acked, snapshot lost. Others are none of the world's.
+
+        Events that name an observer who is not (or no longer) there change nothing.
+        """
+        cdef const uint8_t[::1] raw
+        cdef const EventRecord* records
+        cdef size_t i, count = len(events)
+        cdef Observer* observer
+        if events.dtype != EVENT_DTYPE:
+            raise ValueError("events must be of EVENT_DTYPE")
+        if count == 0:
+            return
+        raw = np.ascontiguousarray(events).view(np.uint8)
+        records = <const EventRecord*>&raw[0]
+        with nogil:
+            for i in range(count):
+                if <uint32_t>records[i].connection >= self.r.observer_count:
+                    continue
+                observer = &self.r.observers[<uint32_t>records[i].connection]
+                if records[i].kind == EVENT_JOINED:
+                    observer_reset(observer, records[i].connection, self.r.seats)
+                elif observer.handle != records[i].connection:
+                    continue
+                elif records[i].kind == EVENT_LEFT:
+                    observer_reset(observer, 0, self.r.seats)
+                elif records[i].kind == EVENT_SNAPSHOT_ACKED:
+                    token_acked(observer, records[i].token, self.r.world.tick)
+                elif records[i].kind == EVENT_SNAPSHOT_LOST:
+                    token_lost(observer, records[i].token)
+
+    # --- a tick
+
+    @property
+    def tick(self) -> int:
+        """The tick published last, 0 before the first."""
+        return self.r.world.tick
+
+    def publish(self, tick: int) -> None:
+        """Quantize all columns as the state of `tick` and sort the entities into the grid.
+
+        tick: 1 to 32 above the last one (the first may be any from 1); ValueError otherwise.
+        """
+        cdef WorldState* world = &self.r.world
+        cdef uint32_t kind, row, number = tick, index
+        if not 0 < tick < 2**32 or (world.tick and not 0 < tick - world.tick <= MAX_TICK_STEP):
+            raise ValueError(f"tick {tick} does not follow {world.tick} (1 to {MAX_TICK_STEP} above it)")
+        started = time.perf_counter_ns()
+        with nogil:
+            for kind in range(world.kind_count):
+                for row in range(world.rows[kind].count):
+                    publish_row(world, kind, row, number)
+            world.tick = number
+        published = time.perf_counter_ns()
+        with nogil:
+            grid_clear(&world.grid)
+            for kind in range(world.kind_count):
+                for row in range(world.rows[kind].count):
+                    index = world.rows[kind].slots[row]
+                    grid_add(&world.grid, index, kind, world.place[<size_t>index * 3], world.place[<size_t>index * 3 + 1],
+                             world.place[<size_t>index * 3 + 2])
+            grid_finish(&world.grid)
+        self.timing_ns["publish"] = published - started
+        self.timing_ns["grid"] = time.perf_counter_ns() - published
+
+    def replicate(self, observers, budgets, now_us: int = 0) -> int:
+        """Make the snapshots of the tick published last; the number of datagrams in `outbox`.
+
+        observers: uint32 slots, each at most once. budgets: uint32 bytes each may be sent now; 0: nothing this tick.
+        """
+        cdef const uint32_t[::1] slots = np.ascontiguousarray(observers, np.uint32)
+        cdef const uint32_t[::1] bytes_ = np.ascontiguousarray(budgets, np.uint32)
+        cdef Replication* r = &self.r
+        cdef Py_ssize_t i, count = slots.shape[0]
+        if bytes_.shape[0] != count:
+            raise ValueError("as many budgets as observers are needed")
+        r.out_count, r.arena_used, r.now_us = 0, 0, now_us
+        r.encoding_count, r.bodies_used = 0, 0
+        r.round += 1
+        if r.world.tick == 0:
+            return 0                    # nothing was published yet
+        r.stats.entering = r.stats.leaving = r.stats.oldest_wait_ticks = 0
+        started = time.perf_counter_ns()
+        with nogil:
+            for i in range(count):
+                if slots[i] < r.observer_count and may_send(r, &r.observers[slots[i]], bytes_[i]):
+                    update_interest(r, &r.observers[slots[i]])
+        looked = time.perf_counter_ns()
+        with nogil:
+            for i in range(count):
+                if slots[i] < r.observer_count and may_send(r, &r.observers[slots[i]], bytes_[i]):
+                    send_snapshot(r, &r.observers[slots[i]], bytes_[i])
+                elif slots[i] < r.observer_count and bytes_[i] and r.observers[slots[i]].handle:
+                    r.stats.stalled += 1
+        self.timing_ns["interest"] = looked - started
+        self.timing_ns["encode"] = time.perf_counter_ns() - looked
+        return r.out_count
+
+    @property
+    def outbox(self):
+        """(records of MESSAGE_DTYPE, arena of uint8): what replicate() made. Views, valid until its next call."""
+        return self.out_records[:self.r.out_count], self.out_arena[:self.r.arena_used]
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """Totals since the start (entering, leaving and oldest_wait_ticks: of the last tick)."""
+        return {**self.r.stats, "refused_values": self.r.world.stats.refused,
+                "saturated_values": self.r.world.stats.saturated}
+
+    def published(self, handle: int) -> list[int] | None:
+        """Quanta of an entity at the tick published last; None if it is gone or not published yet. For tests and tools."""
+        cdef Slot* slot = self._slot(handle)
+        cdef const int32_t* state
+        if slot == NULL or slot.last == 0:
+            return None
+        state = state_at(&self.r.world, slot.last, <uint32_t><uint64_t>handle)
+        return [state[i] for i in range(self.table.kinds[slot.kind].components)]

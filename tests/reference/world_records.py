@@ -1,0 +1,218 @@
+"""Quantized state, prediction and the bytes of one record, as docs/replication.md says them. Slow and obvious."""
+import math
+from dataclasses import dataclass
+
+FLOAT, INT, ANGLE, FLAGS = range(4)
+EVERYBODY, OWNER = 0, 1
+UPDATE, ABSOLUTE, ENTER, LEAVE = range(4)
+LONG = 63                               # age code: the reference's tick follows
+PREDICT_LIMIT = 64                      # ticks that a prediction reaches at most
+
+
+class Malformed(Exception):
+    pass
+
+
+class NoReference(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class Component:
+    low: int
+    high: int
+    step: float = 1.0
+    kind: int = FLOAT
+    predict: int = -1
+    num: int = 0
+    shift: int = 0
+    tolerance: int = 0
+    column: int = 0
+    audience: int = EVERYBODY
+    rate_ticks: int = 0
+    small: int = 4
+    medium: int = 9
+
+    @property
+    def bits(self) -> int:
+        return (self.high - self.low).bit_length()
+
+    @property
+    def span(self) -> int:
+        return self.high - self.low + 1
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A class of entities: its components, and how far away it is seen."""
+    components: tuple[Component, ...]
+    position: tuple[int, ...]           # the components whose distance decides who sees it
+    radius: float
+    hysteresis: float
+
+    def visible(self, mine: bool) -> list[int]:
+        return [i for i, c in enumerate(self.components) if mine or c.audience == EVERYBODY]
+
+    def fields(self, mine: bool) -> list[list[int]]:
+        """Visible components, field by field."""
+        groups: dict[int, list[int]] = {}
+        for i in self.visible(mine):
+            groups.setdefault(self.components[i].column, []).append(i)
+        return list(groups.values())
+
+
+State = tuple[int, ...]
+
+
+def quantize(c: Component, value: float) -> int | None:
+    """None if the value is no number."""
+    if not math.isfinite(value):
+        return None
+    quanta = math.floor(value / c.step + 0.5)
+    if c.kind == ANGLE:
+        if abs(quanta) >= 4e18:
+            return None                 # no angle is left in such a number
+        return (quanta - c.low) % c.span + c.low
+    return min(max(quanta, c.low), c.high)
+
+
+def predict(kind: Kind, state: State, ticks: int) -> State:
+    def one(i: int, c: Component) -> int:
+        if c.predict < 0:
+            return state[i]
+        half = 1 << c.shift >> 1
+        moved = state[i] + ((state[c.predict] * min(ticks, PREDICT_LIMIT) * c.num + half) >> c.shift)
+        if c.kind == ANGLE:
+            return (moved - c.low) % c.span + c.low
+        return min(max(moved, c.low), c.high)
+    return tuple(one(i, c) for i, c in enumerate(kind.components))
+
+
+def difference(c: Component, value: int, predicted: int) -> int:
+    """What must be added to the prediction; the short way round for angles."""
+    if c.kind == ANGLE:
+        return (value - predicted + c.span // 2) % c.span - c.span // 2
+    return (value - predicted + 2**31) % 2**32 - 2**31
+
+
+def add(c: Component, predicted: int, residual: int) -> int:
+    if c.kind == ANGLE:
+        if not -(c.span // 2) <= residual < (c.span + 1) // 2:
+            raise Malformed
+        return (predicted + residual - c.low) % c.span + c.low
+    value = (predicted + residual + 2**31) % 2**32 - 2**31
+    if not c.low <= value <= c.high:
+        raise Malformed
+    return value
+
+
+# --- bits and bytes
+
+class BitWriter:
+    def __init__(self) -> None:
+        self.bits: list[int] = []
+
+    def write(self, value: int, width: int) -> None:
+        self.bits += [value >> i & 1 for i in range(width)]
+
+    def write_class(self, value: int, small: int, medium: int) -> None:
+        z = value * 2 if value >= 0 else -value * 2 - 1
+        code = 0 if z == 0 else 1 if z < 1 << small else 2 if z < 1 << medium else 3
+        self.write(code, 2)
+        self.write(z, (0, small, medium, 32)[code])
+
+    def done(self) -> bytes:
+        padded = self.bits + [0] * (-len(self.bits) % 8)
+        return bytes(sum(bit << i for i, bit in enumerate(padded[at:at + 8])) for at in range(0, len(padded), 8))
+
+
+class Reader:
+    """Bytes, and bits within bytes; raises Malformed at the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0        # position in bits
+
+    @property
+    def ended(self) -> bool:
+        return self.at >= len(self.data) * 8
+
+    def read(self, width: int) -> int:
+        if self.at + width > len(self.data) * 8:
+            raise Malformed
+        value = sum((self.data[at >> 3] >> (at & 7) & 1) << i for i, at in enumerate(range(self.at, self.at + width)))
+        self.at += width
+        return value
+
+    def read_class(self, small: int, medium: int) -> int:
+        code = self.read(2)
+        z = self.read((0, small, medium, 32)[code])
+        if z < (0, 1, 1 << small, 1 << medium)[code]:
+            raise Malformed                 # a smaller class would have held it
+        return -(z >> 1) - 1 if z & 1 else z >> 1
+
+    def align(self) -> None:
+        if self.read(-self.at % 8):
+            raise Malformed
+
+    def read_uvarint(self, limit: int) -> int:
+        value = 0
+        for shift in range(0, 35, 7):
+            byte = self.read(8)
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                if (shift and byte == 0) or value > limit:
+                    raise Malformed
+                return value
+        raise Malformed
+
+
+def uvarint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+# --- bodies
+
+def encode_absolute(kind: Kind, state: State, mine: bool) -> bytes:
+    bits = BitWriter()
+    for i in kind.visible(mine):
+        bits.write(state[i] - kind.components[i].low, kind.components[i].bits)
+    return bits.done()
+
+
+def decode_absolute(kind: Kind, reader: Reader, mine: bool) -> State:
+    state = [c.low for c in kind.components]
+    for i in kind.visible(mine):
+        state[i] += reader.read(kind.components[i].bits)
+        if state[i] > kind.components[i].high:
+            raise Malformed
+    reader.align()
+    return tuple(state)
+
+
+def encode_delta(kind: Kind, state: State, predicted: State, mine: bool) -> bytes:
+    bits = BitWriter()
+    fields = kind.fields(mine)
+    changed = [any(state[i] != predicted[i] for i in field) for field in fields]
+    for flag in changed:
+        bits.write(flag, 1)
+    for field, flag in zip(fields, changed, strict=True):
+        for i in field if flag else ():
+            c = kind.components[i]
+            bits.write_class(difference(c, state[i], predicted[i]), c.small, c.medium)
+    return bits.done()
+
+
+def decode_delta(kind: Kind, reader: Reader, predicted: State, mine: bool) -> State:
+    state = list(predicted)
+    fields = kind.fields(mine)
+    changed = [reader.read(1) for _ in fields]
+    for field, flag in zip(fields, changed, strict=True):
+        for i in field if flag else ():
+            c = kind.components[i]
+            state[i] = add(c, predicted[i], reader.read_class(c.small, c.medium))
+    reader.align()
+    return tuple(state)
