@@ -104,6 +104,7 @@ def built_modules() -> list[Extension]:
             "auto_pickle": False,
             "autotestdict": False,
             "embedsignature": True,
+            "show_performance_hints": not DEBUG,        # they ask for what the debug build takes away
         },
     )
 

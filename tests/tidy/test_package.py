@@ -29,6 +29,20 @@ def test_the_sdist_holds_every_source(tmp_path: Path) -> None:
     assert [name for name in listed if name.startswith("build/") or name.endswith(".so")] == []
 
 
+def test_a_build_without_sources_refuses(tmp_path: Path) -> None:
+    (tmp_path / "setup.py").write_bytes((ROOT / "setup.py").read_bytes())
+    (tmp_path / "_core").mkdir()
+    done = subprocess.run([sys.executable, "setup.py", "build"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "no .pyx file" in done.stderr
+
+
+def test_the_cimport_link_survives_a_copy_of_the_tree() -> None:
+    link = ROOT / "build/cimport/shadowland/_core"
+    assert not link.readlink().is_absolute()        # else a copied tree reads the old one's .pxd files
+    assert link.resolve() == ROOT / "_core"
+
+
 def test_a_source_that_is_not_packed_is_found(tmp_path: Path) -> None:
     (tmp_path / "_core/base").mkdir(parents=True)
     for name in ("a.pyx", "a.pxd", "a.h", "notes.txt"):
