@@ -1,0 +1,283 @@
+"""Client: one session with a server, polled once a frame or awaited with asyncio. The same engine either way."""
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import sleep
+from typing import Any
+
+from shadowland._core.base.batch import DatagramBatch
+from shadowland._core.base.records import JOINED, LEFT
+from shadowland._core.endpoint.endpoint import Endpoint
+from shadowland._core.udp.socket import UdpSocket, monotonic_us
+from shadowland.address import parse_url, resolve
+from shadowland.errors import ConfigError, ConnectError, ConnectionLost, DisconnectReason
+from shadowland.identity import parse_public
+from shadowland.schema import Entity, Message, Schema, decode_one, encode_one
+from shadowland.server import known_classes
+from shadowland.view import Snapshot, View
+
+INPUT_CHANNEL = 4
+SNAPSHOT_CHANNEL = 5
+POLL_GAP_S = 0.002              # how often the asyncio and blocking faces look at the socket
+
+CAUSES = {
+    DisconnectReason.CONNECT_TIMEOUT: "no answer came; is the server running there, and does the network let UDP through?",
+    DisconnectReason.WRONG_SERVER_KEY: "a server answered that has another key; compare server_key with the line that it prints at start",
+    DisconnectReason.VERSION_MISMATCH: "the server speaks another version of the protocol; update the older of the two",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStats:
+    """Measurements of the session; times in milliseconds, 0 while not measured."""
+
+    rtt_ms: float
+    jitter_ms: float
+    packets_in: int
+    packets_out: int
+    bytes_in: int
+    bytes_out: int
+    packets_lost: int
+
+
+class Client:
+    """A session that begins at once: call `poll()` once a frame and send what you like.
+
+    url          sl://host:port; names and IPv6 included.
+    server_key   the server's public key, slk1..., as it prints it.
+    schema       the classes on the wire; by default every Entity and Message class defined so far.
+    timeout_s    how long to try to connect.
+
+    Errors: ConfigError for a wrong url or key, ConnectError for a name that does not resolve; later see `poll`.
+    """
+
+    def __init__(self, url: str, server_key: str, *, schema: Schema | None = None, timeout_s: float = 5.0, client_build: int = 0) -> None:
+        host, port = parse_url(url)
+        key = parse_public(server_key)
+        if not 0.01 <= timeout_s <= 600:
+            raise ConfigError(f"timeout_s is {timeout_s}; it must be 0.01 to 600 seconds")
+        self.url, self.schema = url, schema or Schema(known_classes(Entity), known_classes(Message))
+        self._address = resolve(host, port)
+        self._socket = UdpSocket("::" if ":" in self._address[0] else "0.0.0.0", 0)
+        self._endpoint = Endpoint("client", capacity=1, seed=os.urandom(32), schema_hash=self.schema.hash,
+                                  client_build=client_build, connect_timeout_us=int(timeout_s * 1e6))
+        self._handle = self._endpoint.connect(self._address, key, monotonic_us())
+        self._incoming, self._outgoing = DatagramBatch(256), DatagramBatch(64)
+        self._view: View | None = None
+        self._snapshot_tick = -1
+        self.ended: ConnectError | ConnectionLost | None = None
+        self._flush()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the session is established."""
+        return self._view is not None and self.ended is None
+
+    def poll(self) -> list[Message]:
+        """Take in what came, send what waits; returns the messages that arrived, oldest first.
+
+        ConnectError (could not connect) or ConnectionLost (ended), each with a reason, once there is nothing more to come.
+        """
+        if self.ended is not None:
+            raise self.ended
+        now = monotonic_us()
+        while self._socket.receive(self._incoming, now):
+            self._outgoing.clear()              # a client answers no handshake in place; the batch only has to be there
+            self._endpoint.inbound(self._incoming, self._outgoing, now)
+            if self._incoming.count < self._incoming.capacity:
+                break
+        self._take_events()
+        messages = self._take_inbox()
+        self._endpoint.clear()
+        self._flush()
+        if self.ended is not None and not messages:
+            raise self.ended
+        return messages
+
+    def _take_events(self) -> None:
+        for event in self._endpoint.events:
+            if event["kind"] == JOINED:
+                tick, tick_hz = self._endpoint.server_tick(self._handle)
+                self._view = View(self.schema, tick_hz=tick_hz, tick=tick)
+            elif event["kind"] == LEFT:
+                self._end(DisconnectReason(int(event["reason"])))
+
+    def _end(self, reason: DisconnectReason) -> None:
+        if self._view is not None:
+            self.ended = ConnectionLost(reason)
+        elif reason == DisconnectReason.SCHEMA_MISMATCH:
+            lines = self.schema.diff(self._endpoint.rejected_classes())
+            self.ended = ConnectError(reason, f"{self.url} speaks another schema: " + "; ".join(lines or ["its classes differ"]))
+        else:
+            self.ended = ConnectError(reason, f"{self.url}: {CAUSES.get(reason, reason.sentence)}")
+
+    def _take_inbox(self) -> list[Message]:
+        records, arena = self._endpoint.inbox, self._endpoint.inbox_arena
+        if len(records) == 0:
+            return []
+        if self._view is not None:
+            self._view.apply(records, arena)    # flags those that it cannot keep, so that they are not acknowledged
+        messages = []
+        for record in records[records["channel"] != SNAPSHOT_CHANNEL]:
+            cls = self.schema.messages.get(int(record["kind"]))
+            if cls is None or self.schema.channel_of(cls) != record["channel"]:
+                continue
+            start = int(record["offset"])
+            message = decode_one(cls, arena[start:start + int(record["length"])].tobytes())
+            if message is not None:
+                messages.append(message)
+        return messages
+
+    def _flush(self) -> None:
+        done = False
+        while not done:
+            self._outgoing.clear()
+            done = self._endpoint.outbound(self._outgoing, monotonic_us())
+            self._socket.send(self._outgoing)
+            if self._outgoing.count:
+                return                          # the kernel has no room: these count as lost on the way, and recovery knows how
+
+    def send(self, message: Message) -> None:
+        """Send one message on the channel of its class with the next `poll`. CapacityError when the buffer is full, UsageError
+        when the session is not established or over."""
+        if self.ended is not None:
+            raise self.ended
+        cls = type(message)
+        self._endpoint.send(self._handle, self.schema.channel_of(cls), self.schema.id_of(cls), encode_one(message))
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The world as last seen; None before the first snapshot."""
+        return self._view.snapshot() if self._view is not None and self._view.tick >= 0 else None
+
+    @property
+    def stats(self) -> ClientStats:
+        """Measurements as they are now."""
+        table = self._endpoint.stats(self._handle)
+        if len(table) == 0:
+            return ClientStats(0.0, 0.0, 0, 0, 0, 0, 0)
+        row: Any = table[0]
+        return ClientStats(float(row["rtt_us"]) / 1000, float(row["rtt_variance_us"]) / 1000, int(row["packets_in"]),
+                           int(row["packets_out"]), int(row["bytes_in"]), int(row["bytes_out"]), int(row["packets_lost"]))
+
+    def wait(self) -> None:
+        """Poll until the session is established; ConnectError says why it is not. For scripts; games just go on polling."""
+        while not self.connected:
+            self.poll()
+            self._socket.wait(int(POLL_GAP_S * 1e6))
+
+    def close(self) -> None:
+        """Say goodbye and free the socket. Closing twice is fine."""
+        if self._socket.fileno() < 0:
+            return
+        if self.ended is None:
+            self._endpoint.close(self._handle, int(DisconnectReason.CLIENT_LEFT), monotonic_us())
+            for _ in range(3):                  # CLOSE is not acknowledged; three make its loss unlikely
+                self._flush()
+                sleep(0.05)
+            self.ended = ConnectionLost(DisconnectReason.CLIENT_LEFT)
+        self._flush()
+        self._socket.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class AsyncClient:
+    """A session under asyncio, from `async with sl.connect(...)`. A task polls the client every few milliseconds."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._fresh = asyncio.Condition()
+        self._waiting: list[Message] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def _pump(self) -> None:
+        seen = -1
+        try:
+            while True:
+                messages = self.client.poll()
+                tick = self.client.snapshot.tick if self.client.snapshot else -1
+                if messages or tick != seen:
+                    seen = tick
+                    async with self._fresh:
+                        self._waiting += messages
+                        self._fresh.notify_all()
+                await asyncio.sleep(POLL_GAP_S)
+        finally:
+            async with self._fresh:
+                self._fresh.notify_all()
+
+    def send(self, message: Message) -> None:
+        """As Client.send."""
+        self.client.send(message)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """As Client.snapshot."""
+        return self.client.snapshot
+
+    @property
+    def stats(self) -> ClientStats:
+        """As Client.stats."""
+        return self.client.stats
+
+    def _check(self) -> None:
+        if self.client.ended is not None and self.client.ended.reason != DisconnectReason.CLIENT_LEFT:
+            raise self.client.ended
+
+    async def snapshots(self) -> AsyncIterator[Snapshot]:
+        """Every new snapshot as it comes (those that a slow reader missed are skipped); ends when the session is closed here,
+        raises ConnectionLost when it ended otherwise."""
+        seen = -1
+        while True:
+            async with self._fresh:
+                await self._fresh.wait_for(lambda: self.client.ended is not None or (
+                    self.client.snapshot is not None and self.client.snapshot.tick != seen))
+            self._check()
+            if self.client.ended is not None:
+                return
+            snapshot = self.client.snapshot
+            assert snapshot is not None
+            seen = snapshot.tick
+            yield snapshot
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Every message as it comes; ends and raises as `snapshots` does."""
+        while True:
+            async with self._fresh:
+                await self._fresh.wait_for(lambda: self._waiting or self.client.ended is not None)
+                batch: Iterable[Message] = self._waiting
+                self._waiting = []
+            for message in batch:
+                yield message
+            if not batch:
+                self._check()
+                return
+
+
+@asynccontextmanager
+async def connect(url: str, *, server_key: str, schema: Schema | None = None, timeout_s: float = 5.0) -> AsyncIterator[AsyncClient]:
+    """Connect and stay connected inside the `async with` block; arguments and errors as Client's.
+
+    ConnectError, with the reason, when no session comes about within `timeout_s`.
+    """
+    loop = asyncio.get_running_loop()
+    client = await loop.run_in_executor(None, lambda: Client(url, server_key, schema=schema, timeout_s=timeout_s))
+    me = AsyncClient(client)
+    try:
+        while not client.connected:
+            client.poll()
+            await asyncio.sleep(POLL_GAP_S)
+        me._task = asyncio.create_task(me._pump())
+        yield me
+    finally:
+        if me._task is not None:
+            me._task.cancel()
+            await asyncio.gather(me._task, return_exceptions=True)
+        await loop.run_in_executor(None, client.close)

@@ -1,0 +1,384 @@
+"""Server: sessions, world and handlers composed into ticks. Bytes come and go in batches; Python runs a few times a tick."""
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import sleep
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shadowland._core.base.batch import DatagramBatch
+from shadowland._core.base.records import JOINED, LEFT
+from shadowland._core.endpoint.endpoint import SNAPSHOT_LIMIT, Endpoint
+from shadowland._core.udp.socket import UdpSocket, monotonic_us
+from shadowland.errors import CapacityError, ConfigError, DisconnectReason, DropReason, UsageError
+from shadowland.identity import Identity
+from shadowland.inbox import Inbox, TickMessages
+from shadowland.schema import Entity, Message, Schema
+from shadowland.session import Session
+from shadowland.world import Grid, World
+
+logger = logging.getLogger("shadowland")
+
+Some = TypeVar("Some", bound=Message)
+Join = Callable[[Session], object]
+Leave = Callable[[Session, DisconnectReason], object]
+Handler = Callable[[Session, Any], object]
+Step = Callable[["Tick"], object]
+
+DRAIN_GAP_US = 2000             # between two looks at the socket while waiting for a tick
+CLOSE_WAIT_US = 300_000
+
+
+def known_classes(root: type) -> list[type]:
+    """Every class derived from `root` so far, itself left out."""
+    found: dict[type, None] = {}
+    for cls in root.__subclasses__():
+        found |= dict.fromkeys((cls, *known_classes(cls)))
+    return list(found)
+
+
+@dataclass(slots=True)
+class ServerStats:
+    """Counters since the server opened; `drops` and `message_drops` by name of the reason, without the zeros."""
+
+    ticks: int = 0
+    sessions: int = 0
+    half_open: int = 0
+    packets_in: int = 0
+    packets_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    handler_errors: int = 0
+    drops: dict[str, int] = field(default_factory=dict)
+    message_drops: dict[str, int] = field(default_factory=dict)
+
+
+class Tick:
+    """What a tick handler gets: `t[Move]` gives the messages of a class in columns.
+
+    number   of the tick, counting from 1.
+    dt       seconds from tick to tick, the same every time.
+    now_us   the server's clock when the tick began.
+    """
+
+    __slots__ = ("_server", "dt", "now_us", "number")
+
+    def __init__(self, server: "Server", number: int, dt: float, now_us: int) -> None:
+        self._server, self.number, self.dt, self.now_us = server, number, dt, now_us
+
+    def __getitem__(self, cls: type[Some]) -> TickMessages[Some]:
+        return self._server.messages(cls)
+
+
+class ServerWorld(World):
+    """The world of a server: it knows who looks at it."""
+
+    def __init__(self, server: "Server") -> None:
+        super().__init__(server.schema, tick_hz=server.tick_hz, aoi=server.aoi, capacity=server.entities,
+                         observers=server.capacity, max_payload=SNAPSHOT_LIMIT)
+        self._server = server
+
+    def broadcast(self, message: Message, near: int | None = None, radius: float = float("inf")) -> int:
+        """Send a message to every player, or to those whose avatar is within `radius` of the entity `near`; returns to how many.
+
+        A player whose send buffer is full is left out (the others must not wait for it) and logged.
+        """
+        within = None if near is None else set(self.near(near, radius).tolist())
+        reached = 0
+        for session in list(self._server.sessions.values()):
+            if within is not None and session.avatar not in within:
+                continue
+            try:
+                session.send(message)
+                reached += 1
+            except CapacityError as error:
+                logger.warning("broadcast of %s: %s", type(message).__name__, error)
+        return reached
+
+
+class Server:
+    """A game server: give it handlers, then `run()` it, or drive it yourself with open, drain, step and close.
+
+    tick_hz      ticks per second, 1 to 240.
+    aoi          how far players see (sl.Grid).
+    schema       the classes on the wire; by default every Entity and Message class defined when the world is first used.
+    capacity     most players at once; more are refused with SERVER_FULL.
+    entities     most entities at once.
+    identity     the server's key pair; by default a new one that lives as long as the process.
+    limits       keyword arguments of Endpoint: idle_timeout_us, half_open, inbox_bytes, session_blocks, ...
+
+    ConfigError for a value out of range, naming it.
+    """
+
+    def __init__(self, *, tick_hz: int = 60, aoi: Grid | None = None, schema: Schema | None = None, capacity: int = 1024,
+                 entities: int = 16384, identity: Identity | None = None, **limits: int) -> None:
+        if not 1 <= tick_hz <= 240:
+            raise ConfigError(f"tick_hz is {tick_hz}; it must be 1 to 240 ticks per second")
+        if not 1 <= capacity <= 65536:
+            raise ConfigError(f"capacity is {capacity}; it must be 1 to 65536 players")
+        self.tick_hz, self.capacity, self.entities = tick_hz, capacity, entities
+        self.aoi = aoi or Grid(cell=32, radius=96)
+        self.identity = identity or Identity.generate()
+        self.sessions: dict[int, Session] = {}
+        self.avatars: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
+        self.tick_number = 0
+        self.now_us = monotonic_us()
+        self._handles: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
+        self._given_schema, self._limits = schema, limits
+        self._schema: Schema | None = None
+        self._world: ServerWorld | None = None
+        self._inbox: Inbox | None = None
+        self._endpoint: Endpoint | None = None
+        self._socket: UdpSocket | None = None
+        self._joins: list[Join] = []
+        self._leaves: list[Leave] = []
+        self._handlers: dict[type[Message], list[Handler]] = {}
+        self._steps: list[Step] = []
+        self._failed: dict[tuple[str, str], int] = {}
+        self._incoming = DatagramBatch(1024)
+        self._replies = DatagramBatch(256)
+        self._outgoing = DatagramBatch(1024)
+
+    # What the application declares ------------------------------------------------------------------------------
+
+    def on_join(self, function: Join) -> Join:
+        """Decorator: call `function(session)` when a player joined."""
+        self._joins.append(function)
+        return function
+
+    def on_leave(self, function: Leave) -> Leave:
+        """Decorator: call `function(session, reason)` when a player's session ended, its avatar still in the world."""
+        self._leaves.append(function)
+        return function
+
+    def on(self, cls: type[Some]) -> Callable[[Callable[[Session, Some], object]], Callable[[Session, Some], object]]:
+        """Decorator: call `function(session, message)` for each message of a class. For rare ones; for hot ones use t[cls]."""
+        def register(function: Callable[[Session, Some], object]) -> Callable[[Session, Some], object]:
+            self._handlers.setdefault(cls, []).append(function)
+            return function
+        return register
+
+    def tick(self, function: Step) -> Step:
+        """Decorator: call `function(t)` once a tick (see Tick)."""
+        self._steps.append(function)
+        return function
+
+    @property
+    def schema(self) -> Schema:
+        """The classes on the wire; fixed at the first look."""
+        if self._schema is None:
+            self._schema = self._given_schema or Schema(known_classes(Entity), known_classes(Message))
+        return self._schema
+
+    @property
+    def world(self) -> "ServerWorld":
+        """The entities; made at the first look, and with it the schema is fixed."""
+        if self._world is None:
+            self._world = ServerWorld(self)
+        return self._world
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The protocol engine; UsageError before `open`."""
+        if self._endpoint is None:
+            raise UsageError("the server is not open; call open(host, port) or run() first")
+        return self._endpoint
+
+    # Life -----------------------------------------------------------------------------------------------------------
+
+    def open(self, host: str = "127.0.0.1", port: int = 3565) -> None:
+        """Bind and be ready for ticks. TransportError says when the address cannot be had, and the fix."""
+        if self._endpoint is not None:
+            raise UsageError("the server is open already; close it first")
+        period_ms = 1000 // self.tick_hz
+        limits: dict[str, Any] = {"max_ack_delay_us": max(25, min(255, period_ms + period_ms // 4 + 1)) * 1000} | self._limits
+        endpoint = Endpoint(
+            "server", capacity=self.capacity, seed=os.urandom(32), identity_secret=self.identity.private_bytes,
+            schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz, **limits)
+        self._socket = UdpSocket(host, port)
+        self._endpoint = endpoint
+        self._inbox = Inbox(self.schema, self.capacity)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) that the server is bound to."""
+        if self._socket is None:
+            raise UsageError("the server is not open; call open(host, port) or run() first")
+        return self._socket.local
+
+    @property
+    def connect_line(self) -> str:
+        """What a client needs: sl:// address and the server's public key, in one line to paste."""
+        host, port = self.address
+        return f"sl://{f'[{host}]' if ':' in host else host}:{port} {self.identity.public_text}"
+
+    def drain(self, until_us: int) -> None:
+        """Between ticks: take in packets as they come until the clock shows `until_us` (at least once)."""
+        while True:
+            self._receive()
+            left = until_us - monotonic_us()
+            if left <= 0:
+                return
+            # Waking for every packet would cost more than the packets: the kernel's timestamps keep round trips true.
+            sleep(min(left, DRAIN_GAP_US) / 1e6)
+
+    def _receive(self) -> None:
+        assert self._socket is not None
+        while True:
+            self.now_us = monotonic_us()
+            self._incoming.clear()
+            count = self._socket.receive(self._incoming, self.now_us)
+            if count == 0:
+                return
+            self._replies.clear()
+            self.endpoint.inbound(self._incoming, self._replies, self.now_us)
+            if self._replies.count:
+                self._socket.send(self._replies)
+            if count < self._incoming.capacity:
+                return
+
+    def step(self) -> None:
+        """One tick: messages and handlers, then everything that is due to be sent."""
+        endpoint, inbox = self.endpoint, self._inbox
+        assert inbox is not None
+        self._receive()
+        self.tick_number += 1
+        endpoint.set_tick(self.tick_number)
+        endpoint.collect()
+        inbox.begin(endpoint, 1 / self.tick_hz)
+        self._take_events()
+        for cls, handlers in self._handlers.items():
+            self._dispatch(cls, handlers)
+        t = Tick(self, self.tick_number, 1 / self.tick_hz, self.now_us)
+        for step in self._steps:
+            self._guard(step, t)
+        self.world.publish(self.tick_number)
+        endpoint.clear()
+        self._replicate()
+        self._flush()
+
+    def _take_events(self) -> None:
+        events = self.endpoint.events
+        if len(events) == 0:
+            return
+        self.world.events(events)
+        for event in events[events["kind"] <= LEFT]:
+            handle, slot = int(event["connection"]), int(event["connection"] & np.uint64(0xFFFFFFFF))
+            if event["kind"] == JOINED:
+                self._handles[slot] = handle
+                session = self.sessions[handle] = Session(self, handle)
+                for join in self._joins:
+                    self._guard(join, session)
+                continue
+            gone = self.sessions.pop(handle, None)
+            if gone is None:
+                continue
+            for leave in self._leaves:
+                self._guard(leave, gone, DisconnectReason(int(event["reason"])))
+            self._handles[slot] = 0
+            self.avatars[slot] = 0
+            assert self._inbox is not None
+            self._inbox.forget(slot)
+
+    def _dispatch(self, cls: type[Message], handlers: list[Handler]) -> None:
+        assert self._inbox is not None
+        records, columns = self._inbox.pick(cls)
+        for index, handle in enumerate(records["connection"].tolist()):
+            session = self.sessions.get(handle)
+            if session is None:
+                continue
+            message = columns.row(index)
+            for handler in handlers:
+                self._guard(handler, session, message)
+
+    def messages(self, cls: type[Some]) -> TickMessages[Some]:
+        """The messages of a class that came since the last tick, of senders that have an avatar."""
+        assert self._inbox is not None
+        records, columns = self._inbox.pick(cls)
+        slots = (records["connection"] & np.uint64(0xFFFFFFFF)).astype(np.intp)
+        rows = self.world.rows_of(self.avatars[slots])
+        alive = (rows >= 0) & (self._handles[slots] == records["connection"])
+        chosen = columns.select(alive)
+        picked = TickMessages(cls, {name: getattr(chosen, name) for name in chosen._names}, len(chosen))
+        picked.sessions, picked.slots, picked.rows = records["connection"][alive], slots[alive], rows[alive]
+        picked.numbers, picked.times_us = records["number"][alive], records["time_us"][alive]
+        return picked
+
+    def _guard(self, function: Callable[..., object], *arguments: object) -> None:
+        """A handler that raises is logged once per place and counted; the tick goes on."""
+        try:
+            function(*arguments)
+        except Exception as error:
+            place = (getattr(function, "__qualname__", repr(function)), type(error).__name__)
+            self._failed[place] = self._failed.get(place, 0) + 1
+            if self._failed[place] == 1:
+                logger.exception("handler %s raised; from now on this is only counted", place[0])
+
+    def _replicate(self) -> None:
+        observers = np.flatnonzero(self._handles).astype(np.uint32)
+        if len(observers) == 0:
+            return
+        records, arena = self.world.replicate(observers, self.now_us)
+        self.endpoint.queue(records, arena)
+
+    def _flush(self) -> None:
+        assert self._socket is not None
+        done = False
+        while not done:
+            self._outgoing.clear()
+            done = self.endpoint.outbound(self._outgoing, monotonic_us())
+            while self._outgoing.count:
+                before = self._outgoing.count
+                self._socket.send(self._outgoing)
+                if self._outgoing.count == before:
+                    sleep(0.001)                # the kernel's buffer is full: a moment, then the rest
+
+    def close(self, reason: DisconnectReason = DisconnectReason.SERVER_SHUTDOWN) -> None:
+        """End every session with `reason`, give its CLOSE packets a moment to leave, free the port. Closing twice is fine."""
+        if self._endpoint is None or self._socket is None:
+            return
+        end = monotonic_us() + CLOSE_WAIT_US
+        self._endpoint.close_all(int(reason), monotonic_us())
+        while self._endpoint.live and monotonic_us() < end:
+            self._flush()
+            sleep(0.01)
+        self._take_events()
+        self._endpoint.clear()
+        self._socket.close()
+        self._socket = self._endpoint = None
+
+    def run(self, host: str = "127.0.0.1", port: int = 3565, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Open, tick at `tick_hz` until `until()` or Ctrl-C, close. A tick that comes too late is skipped, not caught up."""
+        self.open(host, port)
+        period = 1_000_000 // self.tick_hz
+        due = monotonic_us() + period
+        try:
+            while not until():
+                self.drain(due)
+                self.step()
+                due += period
+                late = monotonic_us() - due
+                if late > 0:
+                    due += (late // period + 1) * period
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self.close()
+
+    def stats(self) -> ServerStats:
+        """Counters as they are now."""
+        endpoint, inbox = self.endpoint, self._inbox
+        assert inbox is not None and self._socket is not None
+        counters = endpoint.counters
+        drops = endpoint.drops
+        drops[DropReason.KERNEL_OVERFLOW] = self._socket.kernel_drops
+        message_drops = endpoint.message_drops + inbox.drops
+        return ServerStats(
+            ticks=self.tick_number, sessions=len(self.sessions), half_open=endpoint.half_open,
+            packets_in=counters["received"], packets_out=counters["sent"],
+            bytes_in=counters["bytes_in"], bytes_out=counters["bytes_out"], handler_errors=sum(self._failed.values()),
+            drops={reason.name: int(drops[reason]) for reason in DropReason if drops[reason]},
+            message_drops={reason.name: int(message_drops[reason]) for reason in DropReason if message_drops[reason]})

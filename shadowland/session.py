@@ -1,0 +1,73 @@
+"""Session: one joined player, as the application sees it. There is one per player, never one per packet."""
+from typing import TYPE_CHECKING, Any
+
+from shadowland.errors import DisconnectReason, UsageError
+from shadowland.schema import Message, encode_one
+
+if TYPE_CHECKING:
+    from shadowland.server import Server
+
+
+class Session:
+    """A player who is joined. Handlers get it; keep it as long as you like, `live` says whether it still is.
+
+    handle   number of the session, unique while the server runs.
+    data     free for the application.
+    """
+
+    __slots__ = ("_avatar", "_server", "data", "handle")
+
+    def __init__(self, server: "Server", handle: int) -> None:
+        self._server = server
+        self.handle = handle
+        self._avatar = 0
+        self.data: dict[str, Any] = {}
+
+    @property
+    def slot(self) -> int:
+        """Index of the session in columns of `server.capacity` rows; another session may have it after this one."""
+        return self.handle & 0xFFFFFFFF
+
+    @property
+    def live(self) -> bool:
+        """Whether messages reach it."""
+        return self._server.endpoint.is_live(self.handle)
+
+    @property
+    def remote(self) -> tuple[str, int] | None:
+        """(host, port) of the player, None when the session is over."""
+        return self._server.endpoint.remote(self.handle)
+
+    @property
+    def rtt_ms(self) -> float:
+        """Smoothed round-trip time in milliseconds; 0 while not measured."""
+        stats = self._server.endpoint.stats(self.handle)
+        return float(stats["rtt_us"][0]) / 1000 if len(stats) else 0.0
+
+    @property
+    def avatar(self) -> int:
+        """The entity through whose eyes the player sees the world, 0 for none. Setting it also makes the player its owner."""
+        return self._avatar
+
+    @avatar.setter
+    def avatar(self, entity: int) -> None:
+        self._server.world.set_avatar(self.slot, entity)
+        self._avatar = entity
+        self._server.avatars[self.slot] = entity
+
+    def send(self, message: Message) -> None:
+        """Send one message on the channel of its class. CapacityError when the session's buffer is full, UsageError when it is
+        over or the message does not fit its class."""
+        schema = self._server.schema
+        kind = schema.id_of(type(message))
+        channel = schema.channel_of(type(message))
+        if channel == 4:
+            raise UsageError(f"{type(message).__name__} is an input: only clients send it; give it another channel=")
+        self._server.endpoint.send(self.handle, channel, kind, encode_one(message))
+
+    def close(self, reason: DisconnectReason = DisconnectReason.KICKED) -> None:
+        """End the session; the player learns the reason."""
+        self._server.endpoint.close(self.handle, int(reason), self._server.now_us)
+
+    def __repr__(self) -> str:
+        return f"<Session {self.handle:#x} of {self.remote}>"

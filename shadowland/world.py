@@ -1,0 +1,256 @@
+"""The world as games see it: entities spawned from instances, kept as columns, published and replicated once a tick."""
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from shadowland._core.world import replicate as _core
+from shadowland._core.world.columns import KindTable
+from shadowland.errors import CapacityError, ConfigError, UsageError
+from shadowland.schema import Column, Entity, Layout, Schema, layout
+
+Some = TypeVar("Some", bound=Entity)
+
+SLOT_MASK = np.uint64(0xFFFFFFFF)
+SHIFT = np.uint64(32)
+
+
+class HasHandle(Protocol):
+    """A session, as owner of an entity."""
+
+    handle: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Area of interest: who sees what.
+
+    cell         edge of a grid cell in user units; about a third of the radius works well.
+    radius       an entity comes into view within this distance of the observer's avatar.
+    hysteresis   it leaves beyond radius + hysteresis; default a tenth of the radius.
+    radii        other radii for some classes.
+    layer        height of a cell for worlds with floors above each other; 0: one layer.
+    """
+
+    cell: float
+    radius: float
+    hysteresis: float | None = None
+    radii: Mapping[type[Entity], float] = field(default_factory=dict)
+    layer: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("cell", self.cell), ("radius", self.radius), *((c.__name__, r) for c, r in self.radii.items())):
+            if not 0 < value < float("inf"):
+                raise ConfigError(f"Grid: {name} is {value}; it must be a finite distance above 0")
+        if self.hysteresis is not None and not 0 <= self.hysteresis < float("inf"):
+            raise ConfigError(f"Grid: hysteresis is {self.hysteresis}; it must be a finite distance of at least 0")
+
+
+class Columns(Generic[Some]):
+    """All living entities of one class: each field an array with one row per entity, the class's memory itself.
+
+    Numbers have shape (n,), vectors (n, lanes). Rows stay where they are during a tick; spawning and despawning take effect
+    at its end. A misspelt name is an AttributeError with a suggestion.
+    """
+
+    def __init__(self, table: "_Table") -> None:
+        self.__dict__["_table"] = table
+
+    def __len__(self) -> int:
+        return int(self._table.count)
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        table = self.__dict__["_table"]
+        if name not in table.arrays:
+            raise AttributeError(f"{table.cls.__name__} has no column {name!r}; {_suggest(name, table.arrays)}", name=name, obj=self)
+        return table.arrays[name][:table.count]  # type: ignore[no-any-return]
+
+    def __setattr__(self, name: str, value: ArrayLike) -> None:
+        column = getattr(self, name)
+        if value is not column:                 # `columns.x += y` gives back the view itself
+            column[...] = value
+
+    @property
+    def handles(self) -> NDArray[np.uint64]:
+        """The entities of the rows."""
+        return self._table.handles[:self._table.count]  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} {self._table.cls.__name__}: {', '.join(self._table.arrays)}>"
+
+
+def _suggest(name: str, names: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(name, names, 1)
+    return f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
+
+
+class _Table:
+    """The memory of one class."""
+
+    def __init__(self, cls: type[Entity], kind: int, columns: tuple[Column, ...], capacity: int) -> None:
+        self.cls, self.kind, self.count = cls, kind, 0
+        self.arrays: dict[str, NDArray[Any]] = {
+            column.name: np.zeros((capacity, column.lanes) if column.lanes > 1 else capacity, column.dtype) for column in columns
+        }
+        self.handles: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
+        self.travelling = [self.arrays[column.name] for column in columns if column.first >= 0]
+
+
+def kind_table(schema: Schema, tick_hz: float, aoi: Grid) -> tuple[KindTable, dict[type[Entity], Layout[Any]]]:
+    """The compiled table of a schema's entity classes, and their layouts; the same for servers and views."""
+    table = KindTable()
+    layouts: dict[type[Entity], Layout[Any]] = {}
+    for cls in schema.entities.values():
+        found = layouts[cls] = layout(cls, tick_hz)
+        place = next((column for column in found.columns if column.name == "position"), None)
+        radius = aoi.radii.get(cls, aoi.radius)
+        hysteresis = radius / 10 if aoi.hysteresis is None else aoi.hysteresis
+        axes = tuple(range(place.first, place.first + place.lanes)) if place is not None else ()
+        table.add(found.components, axes, radius, hysteresis)
+    return table, layouts
+
+
+class World:
+    """Entities of all classes of a schema.
+
+    capacity      most entities alive at once, of all classes together.
+    observers     most observers (players) at once.
+    max_payload   most bytes of one snapshot.
+    """
+
+    def __init__(self, schema: Schema, *, tick_hz: int, aoi: Grid, capacity: int = 16384, observers: int = 1024,
+                 max_payload: int = 997) -> None:
+        if not schema.entities:
+            raise ConfigError("the schema has no Entity class; define one before the world is used")
+        self.schema, self.tick_hz, self.aoi, self.capacity = schema, tick_hz, aoi, capacity
+        self.table, self.layouts = kind_table(schema, tick_hz, aoi)
+        self.core = _core.World(self.table, tick_hz, capacity, observers, aoi.cell, layer=aoi.layer, max_payload=max_payload)
+        self._tables: dict[type[Entity], _Table] = {}
+        for kind, cls in schema.entities.items():
+            table = self._tables[cls] = _Table(cls, kind, self.layouts[cls].columns, capacity)
+            self.core.set_columns(kind, table.travelling, capacity)
+        self._rows: NDArray[np.int64] = np.full(capacity, -1, np.int64)
+        self._generations: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
+        self._spawning: list[tuple[int, Entity]] = []
+        self._despawning: list[int] = []
+        self.budget_bytes = 2 * max_payload
+        self._budgets: NDArray[np.uint32] = np.full(observers, self.budget_bytes, np.uint32)
+
+    def __getitem__(self, cls: type[Some]) -> Columns[Some]:
+        return Columns(self._table(cls))
+
+    def _table(self, cls: type[Entity]) -> _Table:
+        try:
+            return self._tables[cls]
+        except KeyError:
+            raise UsageError(f"{cls.__name__} is not in the world's schema; define it before the world is first used") from None
+
+    def __contains__(self, entity: int) -> bool:
+        return entity != 0 and self.core.kind_of(entity) >= 0
+
+    def __iter__(self) -> Iterator[int]:
+        for table in self._tables.values():
+            yield from table.handles[:table.count].tolist()
+
+    def __len__(self) -> int:
+        return sum(table.count for table in self._tables.values())
+
+    def spawn(self, entity: Entity, owner: HasHandle | None = None) -> int:
+        """Queue an entity to be there from the end of this tick on; returns its handle.
+
+        owner: the session that sees its OwnerOnly fields. CapacityError when the world is full.
+        """
+        table = self._table(type(entity))
+        handle = self.core.reserve(table.kind, owner.handle if owner is not None else 0)
+        if handle == 0:
+            raise CapacityError(f"the world is full: {self.capacity} entities; raise entities=")
+        self._spawning.append((handle, entity))
+        return handle
+
+    def despawn(self, entity: int) -> None:
+        """Queue an entity to be gone at the end of this tick. UsageError if the handle is stale; twice in a tick is fine."""
+        if entity not in self:
+            raise UsageError(f"entity {entity:#x} is gone already")
+        if entity not in self._despawning:
+            self._despawning.append(entity)
+
+    def row_of(self, entity: int) -> int:
+        """The entity's row in the columns of its class; UsageError if it is gone, or not there before this tick ends."""
+        row = int(self.rows_of(np.array([entity], np.uint64))[0])
+        if row < 0:
+            raise UsageError(f"entity {entity:#x} has no row: it is gone, or will be there at the end of this tick")
+        return row
+
+    def rows_of(self, entities: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Rows of many entities in the columns of their classes; -1 where there is none."""
+        slots = (entities & SLOT_MASK).astype(np.intp)
+        known = slots < self.capacity
+        slots = np.where(known, slots, 0)
+        return np.where(known & (self._generations[slots] == entities >> SHIFT) & (entities != 0), self._rows[slots], -1)
+
+    def set_avatar(self, observer: int, entity: int) -> None:
+        """The observer in slot `observer` looks from `entity`; 0: it sees nothing."""
+        self.core.watch(observer, entity)
+
+    def near(self, entity: int, radius: float, cls: type[Entity] | None = None) -> NDArray[np.uint64]:
+        """Handles of the entities (of one class, or all) within `radius` of an entity, itself included."""
+        kind = self.core.kind_of(entity)
+        if kind < 0:
+            raise UsageError(f"entity {entity:#x} is gone already")
+        here = self._tables[self.schema.entities[kind]].arrays["position"][self.row_of(entity)]
+        found = []
+        for table in self._tables.values():
+            if "position" not in table.arrays or (cls is not None and table.cls is not cls):
+                continue
+            place = table.arrays["position"][:table.count]
+            lanes = min(place.shape[1], len(here))
+            distance2 = ((place[:, :lanes] - here[:lanes]) ** 2).sum(axis=1)
+            found.append(table.handles[:table.count][distance2 <= radius * radius])
+        return np.concatenate(found) if found else np.zeros(0, np.uint64)
+
+    # Once a tick ------------------------------------------------------------------------------------------------
+
+    def events(self, events: NDArray[Any]) -> None:
+        """Observers that joined and left, snapshots that arrived or were lost (EVENT_DTYPE, from the endpoint)."""
+        self.core.events(events)
+
+    def publish(self, tick: int) -> None:
+        """End the tick: what was spawned and despawned takes effect, and the columns become the state of `tick`."""
+        for handle, entity in self._spawning:
+            self._place(handle, entity)
+        for handle in self._despawning:
+            self._remove(handle)
+        self._spawning.clear()
+        self._despawning.clear()
+        self.core.publish(tick)
+
+    def _place(self, handle: int, entity: Entity) -> None:
+        table = self._tables[type(entity)]
+        row = self.core.place(handle)
+        for name, array in table.arrays.items():
+            array[row] = getattr(entity, name)
+        table.handles[row] = handle
+        table.count = row + 1
+        slot = handle & 0xFFFFFFFF
+        self._rows[slot], self._generations[slot] = row, handle >> 32
+
+    def _remove(self, handle: int) -> None:
+        table = self._tables[self.schema.entities[self.core.kind_of(handle)]]
+        row, last = self.core.remove(handle)
+        self._rows[handle & 0xFFFFFFFF] = -1
+        if row < 0:
+            return
+        if row != last:                         # the last row fills the hole
+            for array in table.arrays.values():
+                array[row] = array[last]
+            moved = table.handles[row] = table.handles[last]
+            self._rows[int(moved) & 0xFFFFFFFF] = row
+        table.count = last
+
+    def replicate(self, observers: NDArray[np.uint32], now_us: int = 0) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Make the snapshots of the tick published last for these observer slots: (records of MESSAGE_DTYPE, arena)."""
+        self.core.replicate(observers, self._budgets[:len(observers)], now_us)
+        return self.core.outbox
