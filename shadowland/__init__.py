@@ -4,8 +4,9 @@ from pathlib import Path as _Path
 
 __version__ = "0.1.0"
 __all__ = [
-    "Angle", "Entity", "Local", "MaxLen", "Message", "OwnerOnly", "Predicted", "Quantized", "Range", "Rate", "Schema",
-    "Unit", "Vec2", "Vec3", "__version__",
+    "Angle", "Client", "Columns", "ConfigError", "ConnectError", "ConnectionLost", "DisconnectReason", "Entity", "Grid",
+    "Identity", "Local", "MaxLen", "Message", "OwnerOnly", "Predicted", "Quantized", "Range", "Rate", "Schema", "Server",
+    "Session", "ShadowlandError", "Snapshot", "Tick", "Unit", "UsageError", "Vec2", "Vec3", "__version__", "connect",
 ]
 
 # Python looks into the current folder first: in the project's root it takes these sources for the installed package.
@@ -15,7 +16,18 @@ if _find_spec("shadowland._core._cyutility") is None:
         "In the source tree run `make build` first; to use an installed shadowland-net, start Python in another folder."
     )
 
-from shadowland.schema import (  # noqa: E402  (after the check, which says why an import would fail)
+# All after the check, which says why an import would fail.
+from shadowland.client import Client, connect  # noqa: E402
+from shadowland.errors import (  # noqa: E402
+    ConfigError,
+    ConnectError,
+    ConnectionLost,
+    DisconnectReason,
+    ShadowlandError,
+    UsageError,
+)
+from shadowland.identity import Identity  # noqa: E402
+from shadowland.schema import (  # noqa: E402
     Angle,
     Entity,
     Local,
@@ -31,3 +43,6 @@ from shadowland.schema import (  # noqa: E402  (after the check, which says why 
     Vec2,
     Vec3,
 )
+from shadowland.server import Server, Session, Tick  # noqa: E402
+from shadowland.view import Snapshot  # noqa: E402
+from shadowland.world import Columns, Grid  # noqa: E402

@@ -49,7 +49,21 @@ class Grid:
             raise ConfigError(f"Grid: hysteresis is {self.hysteresis}; it must be a finite distance of at least 0")
 
 
-class Columns(Generic[Some]):
+class Suggesting:
+    """Columns with named fields: a misspelt one is an AttributeError with a suggestion."""
+
+    _cls: type[Entity]
+    _names: tuple[str, ...]
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        known = self.__dict__.get("_names", ())
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}"
+        owner = self.__dict__["_cls"].__name__ if "_cls" in self.__dict__ else "this class"
+        raise AttributeError(f"{owner} has no column {name!r}; {hint}", name=name, obj=self)
+
+
+class Columns(Suggesting, Generic[Some]):
     """All living entities of one class: each field an array with one row per entity, the class's memory itself.
 
     Numbers have shape (n,), vectors (n, lanes). Rows stay where they are during a tick; spawning and despawning take effect
@@ -57,7 +71,7 @@ class Columns(Generic[Some]):
     """
 
     def __init__(self, table: "_Table") -> None:
-        self.__dict__["_table"] = table
+        self.__dict__.update(_table=table, _cls=table.cls, _names=tuple(table.arrays))
 
     def __len__(self) -> int:
         return int(self._table.count)
@@ -65,7 +79,7 @@ class Columns(Generic[Some]):
     def __getattr__(self, name: str) -> NDArray[Any]:
         table = self.__dict__["_table"]
         if name not in table.arrays:
-            raise AttributeError(f"{table.cls.__name__} has no column {name!r}; {_suggest(name, table.arrays)}", name=name, obj=self)
+            return super().__getattr__(name)
         return table.arrays[name][:table.count]  # type: ignore[no-any-return]
 
     def __setattr__(self, name: str, value: ArrayLike) -> None:
@@ -80,11 +94,6 @@ class Columns(Generic[Some]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} {self._table.cls.__name__}: {', '.join(self._table.arrays)}>"
-
-
-def _suggest(name: str, names: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, names, 1)
-    return f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
 
 
 class _Table:
@@ -197,10 +206,7 @@ class World:
 
     def near(self, entity: int, radius: float, cls: type[Entity] | None = None) -> NDArray[np.uint64]:
         """Handles of the entities (of one class, or all) within `radius` of an entity, itself included."""
-        kind = self.core.kind_of(entity)
-        if kind < 0:
-            raise UsageError(f"entity {entity:#x} is gone already")
-        here = self._tables[self.schema.entities[kind]].arrays["position"][self.row_of(entity)]
+        here = self._place_of(entity)
         found = []
         for table in self._tables.values():
             if "position" not in table.arrays or (cls is not None and table.cls is not cls):
@@ -210,6 +216,15 @@ class World:
             distance2 = ((place[:, :lanes] - here[:lanes]) ** 2).sum(axis=1)
             found.append(table.handles[:table.count][distance2 <= radius * radius])
         return np.concatenate(found) if found else np.zeros(0, np.uint64)
+
+    def _place_of(self, entity: int) -> NDArray[np.float64]:
+        kind = self.core.kind_of(entity)
+        if entity == 0 or kind < 0:
+            raise UsageError(f"entity {entity:#x} is gone already")
+        if self.core.row_of(entity) >= 0:
+            return self._tables[self.schema.entities[kind]].arrays["position"][self.row_of(entity)]
+        waiting = next(spawned for handle, spawned in self._spawning if handle == entity)
+        return np.array(waiting.position, np.float64)  # type: ignore[attr-defined]
 
     # Once a tick ------------------------------------------------------------------------------------------------
 
