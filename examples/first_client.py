@@ -1,4 +1,4 @@
-"""Walks east in examples/first_world.py. Start it with `python examples/first_client.py slk1...` (the server prints its key)."""
+"""Walks east in examples/first_world.py: `python examples/first_client.py slk1...` (the server prints its key)."""
 import asyncio
 import sys
 
@@ -15,7 +15,8 @@ async def main(server_key: str, url: str = "sl://127.0.0.1:3565", steps: int = 3
             me.send(Move(direction=(1, 0)))
             if snapshot.mine:
                 east = float(snapshot.own(Player).position[0])
-                print(f"\r{len(snapshot[Player])} in sight, {east:.2f} m east, {me.stats.rtt_ms:.1f} ms", end="", flush=True)
+                sight = len(snapshot[Player])
+                print(f"\r{sight} in sight, {east:.2f} m east, {me.stats.rtt_ms:.1f} ms ", end="", flush=True)
             steps -= 1
             if steps <= 0:
                 print()
@@ -26,4 +27,4 @@ async def main(server_key: str, url: str = "sl://127.0.0.1:3565", steps: int = 3
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("usage: python examples/first_client.py slk1...  (the line that the server prints at start)")
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main(sys.argv[1], *sys.argv[2:3]))

@@ -1,4 +1,4 @@
-"""A world in fifty lines: players walk, chat and see who is near. Start it with `shadowland-server run examples/first_world.py`."""
+"""A world in fifty lines: players walk, chat and see who is near. `shadowland-server run examples/first_world.py`"""
 from typing import Annotated as A
 
 import shadowland as sl

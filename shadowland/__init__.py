@@ -1,12 +1,12 @@
-"""Networking for massively multiplayer games."""
+"""Networking for large multiplayer worlds: encrypted sessions, columns per tick, replication by deltas."""
 from importlib.util import find_spec as _find_spec
 from pathlib import Path as _Path
 
 __version__ = "0.1.0"
 __all__ = [
     "Angle", "Client", "Columns", "ConfigError", "ConnectError", "ConnectionLost", "DisconnectReason", "Entity", "Grid",
-    "Identity", "Local", "MaxLen", "Message", "OwnerOnly", "Predicted", "Quantized", "Range", "Rate", "Schema", "Server",
-    "Session", "ShadowlandError", "Snapshot", "Tick", "Unit", "UsageError", "Vec2", "Vec3", "__version__", "connect",
+    "Identity", "Local", "MaxLen", "Message", "OwnerOnly", "Predicted", "Quantized", "Range", "Rate",
+    "Schema", "Server", "Session", "ShadowlandError", "Snapshot", "Tick", "Unit", "UsageError", "Vec2", "Vec3", "__version__", "connect",
 ]
 
 # Python looks into the current folder first: in the project's root it takes these sources for the installed package.
@@ -43,6 +43,7 @@ from shadowland.schema import (  # noqa: E402
     Vec2,
     Vec3,
 )
-from shadowland.server import Server, Session, Tick  # noqa: E402
+from shadowland.server import Server, Tick  # noqa: E402
+from shadowland.session import Session  # noqa: E402
 from shadowland.view import Snapshot  # noqa: E402
 from shadowland.world import Columns, Grid  # noqa: E402

@@ -23,9 +23,9 @@ SNAPSHOT_CHANNEL = 5
 POLL_GAP_S = 0.002              # how often the asyncio and blocking faces look at the socket
 
 CAUSES = {
-    DisconnectReason.CONNECT_TIMEOUT: "no answer came; is the server running there, and does the network let UDP through?",
-    DisconnectReason.WRONG_SERVER_KEY: "a server answered that has another key; compare server_key with the line that it prints at start",
-    DisconnectReason.VERSION_MISMATCH: "the server speaks another version of the protocol; update the older of the two",
+    DisconnectReason.CONNECT_TIMEOUT: "no answer came; is the server running there, and is UDP let through?",
+    DisconnectReason.WRONG_SERVER_KEY: "a server with another key answered; compare server_key with its own line",
+    DisconnectReason.VERSION_MISMATCH: "the server speaks another version of the protocol; update the older side",
 }
 
 
@@ -53,7 +53,8 @@ class Client:
     Errors: ConfigError for a wrong url or key, ConnectError for a name that does not resolve; later see `poll`.
     """
 
-    def __init__(self, url: str, server_key: str, *, schema: Schema | None = None, timeout_s: float = 5.0, client_build: int = 0) -> None:
+    def __init__(self, url: str, server_key: str, *, schema: Schema | None = None, timeout_s: float = 5.0,
+                 client_build: int = 0) -> None:
         host, port = parse_url(url)
         key = parse_public(server_key)
         if not 0.01 <= timeout_s <= 600:
@@ -78,7 +79,7 @@ class Client:
     def poll(self) -> list[Message]:
         """Take in what came, send what waits; returns the messages that arrived, oldest first.
 
-        ConnectError (could not connect) or ConnectionLost (ended), each with a reason, once there is nothing more to come.
+        ConnectError (could not connect) or ConnectionLost (ended), each with a reason, once nothing more is to come.
         """
         if self.ended is not None:
             raise self.ended
@@ -92,8 +93,9 @@ class Client:
         messages = self._take_inbox()
         self._endpoint.clear()
         self._flush()
-        if self.ended is not None and not messages:
-            raise self.ended
+        ended: Exception | None = self.ended    # _take_events may have set it; messages that came before it go first
+        if ended is not None and not messages:
+            raise ended
         return messages
 
     def _take_events(self) -> None:
@@ -109,7 +111,8 @@ class Client:
             self.ended = ConnectionLost(reason)
         elif reason == DisconnectReason.SCHEMA_MISMATCH:
             lines = self.schema.diff(self._endpoint.rejected_classes())
-            self.ended = ConnectError(reason, f"{self.url} speaks another schema: " + "; ".join(lines or ["its classes differ"]))
+            difference = "; ".join(lines or ["its classes differ"])
+            self.ended = ConnectError(reason, f"{self.url} speaks another schema: {difference}")
         else:
             self.ended = ConnectError(reason, f"{self.url}: {CAUSES.get(reason, reason.sentence)}")
 
@@ -137,11 +140,11 @@ class Client:
             done = self._endpoint.outbound(self._outgoing, monotonic_us())
             self._socket.send(self._outgoing)
             if self._outgoing.count:
-                return                          # the kernel has no room: these count as lost on the way, and recovery knows how
+                return                          # no room in the kernel: as if lost on the way, and recovery knows how
 
     def send(self, message: Message) -> None:
-        """Send one message on the channel of its class with the next `poll`. CapacityError when the buffer is full, UsageError
-        when the session is not established or over."""
+        """Send one message on the channel of its class with the next `poll`. CapacityError when the buffer is full,
+        UsageError when the session is not established or over."""
         if self.ended is not None:
             raise self.ended
         cls = type(message)
@@ -159,11 +162,11 @@ class Client:
         if len(table) == 0:
             return ClientStats(0.0, 0.0, 0, 0, 0, 0, 0)
         row: Any = table[0]
-        return ClientStats(float(row["rtt_us"]) / 1000, float(row["rtt_variance_us"]) / 1000, int(row["packets_in"]),
-                           int(row["packets_out"]), int(row["bytes_in"]), int(row["bytes_out"]), int(row["packets_lost"]))
+        counts = (int(row[name]) for name in ("packets_in", "packets_out", "bytes_in", "bytes_out", "packets_lost"))
+        return ClientStats(float(row["rtt_us"]) / 1000, float(row["rtt_variance_us"]) / 1000, *counts)
 
     def wait(self) -> None:
-        """Poll until the session is established; ConnectError says why it is not. For scripts; games just go on polling."""
+        """Poll until the session is established; ConnectError says why it is not. For scripts; games just poll."""
         while not self.connected:
             self.poll()
             self._socket.wait(int(POLL_GAP_S * 1e6))
@@ -232,13 +235,17 @@ class AsyncClient:
             raise self.client.ended
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
-        """Every new snapshot as it comes (those that a slow reader missed are skipped); ends when the session is closed here,
-        raises ConnectionLost when it ended otherwise."""
+        """Every new snapshot as it comes (a slow reader misses some); ends when the session is closed here, raises
+        ConnectionLost when it ended otherwise."""
         seen = -1
+
+        def fresh() -> bool:
+            snapshot = self.client.snapshot
+            return self.client.ended is not None or (snapshot is not None and snapshot.tick != seen)
+
         while True:
             async with self._fresh:
-                await self._fresh.wait_for(lambda: self.client.ended is not None or (
-                    self.client.snapshot is not None and self.client.snapshot.tick != seen))
+                await self._fresh.wait_for(fresh)
             self._check()
             if self.client.ended is not None:
                 return
@@ -262,7 +269,8 @@ class AsyncClient:
 
 
 @asynccontextmanager
-async def connect(url: str, *, server_key: str, schema: Schema | None = None, timeout_s: float = 5.0) -> AsyncIterator[AsyncClient]:
+async def connect(url: str, *, server_key: str, schema: Schema | None = None,
+                  timeout_s: float = 5.0) -> AsyncIterator[AsyncClient]:
     """Connect and stay connected inside the `async with` block; arguments and errors as Client's.
 
     ConnectError, with the reason, when no session comes about within `timeout_s`.

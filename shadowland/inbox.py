@@ -16,13 +16,13 @@ Some = TypeVar("Some", bound=Message)
 
 
 class TickMessages(MessageColumns[Some]):
-    """Messages of one class that came since the last tick, in columns (shape (n,) or (n, lanes) each), and who sent them.
+    """Messages of one class that came since the last tick: columns of shape (n,) or (n, lanes), and who sent them.
 
     sessions   handles of the senders, uint64.
     slots      their slots: row of any column of `server.capacity` rows.
     numbers    of inputs: the sender's count, uint32; answer with it when you correct one.
     times_us   when the kernel received them.
-    rows       rows of the senders' avatars in the columns of the avatars' class; senders without one are left out of all.
+    rows       rows of the senders' avatars in the columns of the avatars' class; who has none is left out of all.
     """
 
     sessions: NDArray[np.uint64]
@@ -33,7 +33,7 @@ class TickMessages(MessageColumns[Some]):
 
 
 class Inbox:
-    """Picks the messages of each class out of the endpoint's inbox; what does not pass is dropped and counted by reason."""
+    """Picks the messages of each class out of the endpoint's inbox; what does not pass is dropped and counted."""
 
     def __init__(self, schema: Schema, capacity: int) -> None:
         self.schema = schema

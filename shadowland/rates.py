@@ -26,7 +26,7 @@ class Allowance:
         self.tokens[slot] = self.burst
 
     def take(self, slots: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which of these messages, in the order of their arrival, are within the allowance of the sessions that sent them."""
+        """Which of these messages, in the order of arrival, are within the allowance of the sessions that sent them."""
         if len(slots) == 0:
             return np.zeros(0, np.bool_)
         order = np.argsort(slots, kind="stable")

@@ -1,4 +1,4 @@
-"""Server: sessions, world and handlers composed into ticks. Bytes come and go in batches; Python runs a few times a tick."""
+"""Server: sessions, world and handlers composed into ticks. Bytes come and go in batches, Python runs a few times."""
 import logging
 import os
 from collections.abc import Callable
@@ -32,10 +32,11 @@ DRAIN_GAP_US = 2000             # between two looks at the socket while waiting 
 CLOSE_WAIT_US = 300_000
 
 
-def known_classes(root: type) -> list[type]:
+def known_classes(root: type[Any]) -> list[type[Any]]:
     """Every class derived from `root` so far, itself left out."""
-    found: dict[type, None] = {}
-    for cls in root.__subclasses__():
+    found: dict[type[Any], None] = {}
+    derived: list[type[Any]] = root.__subclasses__()
+    for cls in derived:
         found |= dict.fromkeys((cls, *known_classes(cls)))
     return list(found)
 
@@ -82,7 +83,7 @@ class ServerWorld(World):
         self._server = server
 
     def broadcast(self, message: Message, near: int | None = None, radius: float = float("inf")) -> int:
-        """Send a message to every player, or to those whose avatar is within `radius` of the entity `near`; returns to how many.
+        """Send a message to every player, or to those whose avatar is within `radius` of `near`; returns to how many.
 
         A player whose send buffer is full is left out (the others must not wait for it) and logged.
         """
@@ -104,7 +105,7 @@ class Server:
 
     tick_hz      ticks per second, 1 to 240.
     aoi          how far players see (sl.Grid).
-    schema       the classes on the wire; by default every Entity and Message class defined when the world is first used.
+    schema       the classes on the wire; by default every Entity and Message defined when the world is first used.
     capacity     most players at once; more are refused with SERVER_FULL.
     entities     most entities at once.
     identity     the server's key pair; by default a new one that lives as long as the process.
@@ -113,8 +114,8 @@ class Server:
     ConfigError for a value out of range, naming it.
     """
 
-    def __init__(self, *, tick_hz: int = 60, aoi: Grid | None = None, schema: Schema | None = None, capacity: int = 1024,
-                 entities: int = 16384, identity: Identity | None = None, **limits: int) -> None:
+    def __init__(self, *, tick_hz: int = 60, aoi: Grid | None = None, schema: Schema | None = None,
+                 capacity: int = 1024, entities: int = 16384, identity: Identity | None = None, **limits: int) -> None:
         if not 1 <= tick_hz <= 240:
             raise ConfigError(f"tick_hz is {tick_hz}; it must be 1 to 240 ticks per second")
         if not 1 <= capacity <= 65536:
@@ -155,7 +156,7 @@ class Server:
         return function
 
     def on(self, cls: type[Some]) -> Callable[[Callable[[Session, Some], object]], Callable[[Session, Some], object]]:
-        """Decorator: call `function(session, message)` for each message of a class. For rare ones; for hot ones use t[cls]."""
+        """Decorator: call `function(session, message)` for each message of a class; for hot classes use t[cls]."""
         def register(function: Callable[[Session, Some], object]) -> Callable[[Session, Some], object]:
             self._handlers.setdefault(cls, []).append(function)
             return function
@@ -193,8 +194,9 @@ class Server:
         """Bind and be ready for ticks. TransportError says when the address cannot be had, and the fix."""
         if self._endpoint is not None:
             raise UsageError("the server is open already; close it first")
-        period_ms = 1000 // self.tick_hz
-        limits: dict[str, Any] = {"max_ack_delay_us": max(25, min(255, period_ms + period_ms // 4 + 1)) * 1000} | self._limits
+        # Acknowledgments ride on the next tick's packet: a wait shorter than a tick only made packets of their own.
+        delay_ms = max(25, min(255, 1250 // self.tick_hz + 1))
+        limits: dict[str, Any] = {"max_ack_delay_us": delay_ms * 1000} | self._limits
         endpoint = Endpoint(
             "server", capacity=self.capacity, seed=os.urandom(32), identity_secret=self.identity.private_bytes,
             schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz, **limits)
@@ -337,7 +339,7 @@ class Server:
                     sleep(0.001)                # the kernel's buffer is full: a moment, then the rest
 
     def close(self, reason: DisconnectReason = DisconnectReason.SERVER_SHUTDOWN) -> None:
-        """End every session with `reason`, give its CLOSE packets a moment to leave, free the port. Closing twice is fine."""
+        """End every session with `reason`, give its CLOSE packets a moment to leave, free the port. Twice is fine."""
         if self._endpoint is None or self._socket is None:
             return
         end = monotonic_us() + CLOSE_WAIT_US
@@ -351,7 +353,7 @@ class Server:
         self._socket = self._endpoint = None
 
     def run(self, host: str = "127.0.0.1", port: int = 3565, *, until: Callable[[], bool] = lambda: False) -> None:
-        """Open, tick at `tick_hz` until `until()` or Ctrl-C, close. A tick that comes too late is skipped, not caught up."""
+        """Open, tick at `tick_hz` until `until()` or Ctrl-C, close. A tick that comes too late is skipped."""
         self.open(host, port)
         period = 1_000_000 // self.tick_hz
         due = monotonic_us() + period

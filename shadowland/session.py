@@ -46,7 +46,7 @@ class Session:
 
     @property
     def avatar(self) -> int:
-        """The entity through whose eyes the player sees the world, 0 for none. Setting it also makes the player its owner."""
+        """The entity through whose eyes the player sees the world, 0 for none."""
         return self._avatar
 
     @avatar.setter
@@ -56,7 +56,7 @@ class Session:
         self._server.avatars[self.slot] = entity
 
     def send(self, message: Message) -> None:
-        """Send one message on the channel of its class. CapacityError when the session's buffer is full, UsageError when it is
+        """Send one message on the channel of its class. CapacityError when its buffer is full, UsageError when it is
         over or the message does not fit its class."""
         schema = self._server.schema
         kind = schema.id_of(type(message))

@@ -59,7 +59,7 @@ class Snapshot:
     def _seen(self, cls: type[Some], rows: NDArray[Any]) -> Seen[Some]:
         view = self._view
         if view.views.tick(0) != self.tick:
-            raise UsageError(f"the snapshot of tick {self.tick} is over; read it before the next poll, or take the new one")
+            raise UsageError(f"the snapshot of tick {self.tick} is over; read it before the next poll")
         quanta = view.views.states(np.ascontiguousarray(rows["seat"]), view.schema.id_of(cls), 0)
         arrays = {
             column.name: column_from_quanta(column.field, quanta[:, column.first:column.first + column.lanes])
@@ -68,7 +68,7 @@ class Snapshot:
         return Seen(cls, arrays, rows["handle"].copy())
 
     def own(self, cls: type[Some]) -> Any:
-        """The entity of a class that you own: an object with the fields, OwnerOnly ones included. UsageError if there is none."""
+        """The entity of a class that you own: an object with all its fields. UsageError if none is in sight."""
         kind = self._view.schema.id_of(cls)
         rows = self._known[self._known["mine"] & (self._known["kind"] == kind)]
         if len(rows) == 0:
@@ -98,7 +98,7 @@ class View:
         return self.views.tick(0) or -1
 
     def apply(self, records: NDArray[Any], arena: NDArray[np.uint8]) -> int:
-        """Take the snapshots among the records of an inbox; those that cannot be kept get flagged. Returns how many were kept."""
+        """Take the snapshots among the records of an inbox; flags those that cannot be kept. Returns how many were."""
         which = np.where(records["channel"] == SNAPSHOT_CHANNEL, 0, -1).astype(np.int32)
         return self.views.apply_records(records, arena, which, self._hint)
 

@@ -42,7 +42,8 @@ class Grid:
     layer: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value in (("cell", self.cell), ("radius", self.radius), *((c.__name__, r) for c, r in self.radii.items())):
+        distances = {"cell": self.cell, "radius": self.radius, **{cls.__name__: r for cls, r in self.radii.items()}}
+        for name, value in distances.items():
             if not 0 < value < float("inf"):
                 raise ConfigError(f"Grid: {name} is {value}; it must be a finite distance above 0")
         if self.hysteresis is not None and not 0 <= self.hysteresis < float("inf"):
@@ -66,21 +67,23 @@ class Suggesting:
 class Columns(Suggesting, Generic[Some]):
     """All living entities of one class: each field an array with one row per entity, the class's memory itself.
 
-    Numbers have shape (n,), vectors (n, lanes). Rows stay where they are during a tick; spawning and despawning take effect
-    at its end. A misspelt name is an AttributeError with a suggestion.
+    Numbers have shape (n,), vectors (n, lanes). Rows stay where they are during a tick; spawning and despawning take
+    effect at its end. A misspelt name is an AttributeError with a suggestion.
     """
+
+    _table: "_Table"
 
     def __init__(self, table: "_Table") -> None:
         self.__dict__.update(_table=table, _cls=table.cls, _names=tuple(table.arrays))
 
     def __len__(self) -> int:
-        return int(self._table.count)
+        return self._table.count
 
     def __getattr__(self, name: str) -> NDArray[Any]:
-        table = self.__dict__["_table"]
-        if name not in table.arrays:
+        table: _Table | None = self.__dict__.get("_table")
+        if table is None or name not in table.arrays:
             return super().__getattr__(name)
-        return table.arrays[name][:table.count]  # type: ignore[no-any-return]
+        return table.arrays[name][:table.count]
 
     def __setattr__(self, name: str, value: ArrayLike) -> None:
         column = getattr(self, name)
@@ -90,7 +93,7 @@ class Columns(Suggesting, Generic[Some]):
     @property
     def handles(self) -> NDArray[np.uint64]:
         """The entities of the rows."""
-        return self._table.handles[:self._table.count]  # type: ignore[no-any-return]
+        return self._table.handles[:self._table.count]
 
     def __repr__(self) -> str:
         return f"<{len(self)} {self._table.cls.__name__}: {', '.join(self._table.arrays)}>"
@@ -102,7 +105,8 @@ class _Table:
     def __init__(self, cls: type[Entity], kind: int, columns: tuple[Column, ...], capacity: int) -> None:
         self.cls, self.kind, self.count = cls, kind, 0
         self.arrays: dict[str, NDArray[Any]] = {
-            column.name: np.zeros((capacity, column.lanes) if column.lanes > 1 else capacity, column.dtype) for column in columns
+            column.name: np.zeros((capacity, column.lanes) if column.lanes > 1 else capacity, column.dtype)
+            for column in columns
         }
         self.handles: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
         self.travelling = [self.arrays[column.name] for column in columns if column.first >= 0]
@@ -136,7 +140,8 @@ class World:
             raise ConfigError("the schema has no Entity class; define one before the world is used")
         self.schema, self.tick_hz, self.aoi, self.capacity = schema, tick_hz, aoi, capacity
         self.table, self.layouts = kind_table(schema, tick_hz, aoi)
-        self.core = _core.World(self.table, tick_hz, capacity, observers, aoi.cell, layer=aoi.layer, max_payload=max_payload)
+        self.core = _core.World(self.table, tick_hz, capacity, observers, aoi.cell, layer=aoi.layer,
+                                max_payload=max_payload)
         self._tables: dict[type[Entity], _Table] = {}
         for kind, cls in schema.entities.items():
             table = self._tables[cls] = _Table(cls, kind, self.layouts[cls].columns, capacity)
@@ -155,7 +160,7 @@ class World:
         try:
             return self._tables[cls]
         except KeyError:
-            raise UsageError(f"{cls.__name__} is not in the world's schema; define it before the world is first used") from None
+            raise UsageError(f"{cls.__name__} is not in the world's schema; define it before the world is used") from None
 
     def __contains__(self, entity: int) -> bool:
         return entity != 0 and self.core.kind_of(entity) >= 0
@@ -180,14 +185,14 @@ class World:
         return handle
 
     def despawn(self, entity: int) -> None:
-        """Queue an entity to be gone at the end of this tick. UsageError if the handle is stale; twice in a tick is fine."""
+        """Queue an entity to be gone at the end of this tick. UsageError if it is gone; twice in a tick is fine."""
         if entity not in self:
             raise UsageError(f"entity {entity:#x} is gone already")
         if entity not in self._despawning:
             self._despawning.append(entity)
 
     def row_of(self, entity: int) -> int:
-        """The entity's row in the columns of its class; UsageError if it is gone, or not there before this tick ends."""
+        """The entity's row in the columns of its class; UsageError if it is gone, or there only when this tick ends."""
         row = int(self.rows_of(np.array([entity], np.uint64))[0])
         if row < 0:
             raise UsageError(f"entity {entity:#x} has no row: it is gone, or will be there at the end of this tick")
@@ -198,7 +203,8 @@ class World:
         slots = (entities & SLOT_MASK).astype(np.intp)
         known = slots < self.capacity
         slots = np.where(known, slots, 0)
-        return np.where(known & (self._generations[slots] == entities >> SHIFT) & (entities != 0), self._rows[slots], -1)
+        same = known & (entities != 0) & (self._generations[slots] == entities >> SHIFT)
+        return np.where(same, self._rows[slots], -1)
 
     def set_avatar(self, observer: int, entity: int) -> None:
         """The observer in slot `observer` looks from `entity`; 0: it sees nothing."""
