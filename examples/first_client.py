@@ -7,7 +7,7 @@ from first_world import Chat, Move, Player
 import shadowland as sl
 
 
-async def main(server_key: str, url: str = "sl://127.0.0.1:3565", steps: int = 300) -> float:
+async def main(server_key: str, url: str = "sl://127.0.0.1:3565", *, steps: int = 300) -> float:
     """Walk for `steps` snapshots; returns how far east we came."""
     async with sl.connect(url, server_key=server_key) as me:
         me.send(Chat(text="hello"))

@@ -4,9 +4,10 @@ from pathlib import Path as _Path
 
 __version__ = "0.1.0"
 __all__ = [
-    "Angle", "Client", "Columns", "ConfigError", "ConnectError", "ConnectionLost", "DisconnectReason", "Entity", "Grid",
-    "Identity", "Local", "MaxLen", "Message", "OwnerOnly", "Predicted", "Quantized", "Range", "Rate",
-    "Schema", "Server", "Session", "ShadowlandError", "Snapshot", "Tick", "Unit", "UsageError", "Vec2", "Vec3", "__version__", "connect",
+    "Angle", "Client", "Columns", "ConfigError", "ConnectError", "ConnectionLost", "DisconnectReason",
+    "Entity", "Grid", "Identity", "Local", "MaxLen", "Message", "OwnerOnly", "Predicted", "Quantized",
+    "Range", "Rate", "Schema", "Server", "Session", "ShadowlandError", "Snapshot", "Tick", "Unit",
+    "UsageError", "Vec2", "Vec3", "__version__", "connect",
 ]
 
 # Python looks into the current folder first: in the project's root it takes these sources for the installed package.

@@ -31,5 +31,5 @@ def resolve(host: str, port: int) -> tuple[str, int]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except OSError as error:
         raise ConnectError(DisconnectReason.CONNECT_TIMEOUT,
-                           f"{host!r} cannot be resolved ({error.strerror or error}); check the name, or give a numeric address") from None
+                           f"{host!r} cannot be resolved ({error.strerror or error}); check the name") from None
     return str(found[0][4][0]), port

@@ -352,23 +352,28 @@ class Server:
         self._socket.close()
         self._socket = self._endpoint = None
 
-    def run(self, host: str = "127.0.0.1", port: int = 3565, *, until: Callable[[], bool] = lambda: False) -> None:
-        """Open, tick at `tick_hz` until `until()` or Ctrl-C, close. A tick that comes too late is skipped."""
+    def run(self, host: str = "127.0.0.1", port: int = 3565) -> None:
+        """Open, print the line that clients need, tick until Ctrl-C, close."""
         self.open(host, port)
-        period = 1_000_000 // self.tick_hz
-        due = monotonic_us() + period
+        print(self.connect_line, flush=True)
         try:
-            while not until():
-                self.drain(due)
-                self.step()
-                due += period
-                late = monotonic_us() - due
-                if late > 0:
-                    due += (late // period + 1) * period
+            self.loop()
         except KeyboardInterrupt:
             pass
         finally:
             self.close()
+
+    def loop(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Tick an open server at `tick_hz` until `until()`. A tick that comes too late is skipped, not caught up."""
+        period = 1_000_000 // self.tick_hz
+        due = monotonic_us() + period
+        while not until():
+            self.drain(due)
+            self.step()
+            due += period
+            late = monotonic_us() - due
+            if late > 0:
+                due += (late // period + 1) * period
 
     def stats(self) -> ServerStats:
         """Counters as they are now."""

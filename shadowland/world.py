@@ -160,7 +160,7 @@ class World:
         try:
             return self._tables[cls]
         except KeyError:
-            raise UsageError(f"{cls.__name__} is not in the world's schema; define it before the world is used") from None
+            raise UsageError(f"{cls.__name__} is not in the world's schema; define it before the first use") from None
 
     def __contains__(self, entity: int) -> bool:
         return entity != 0 and self.core.kind_of(entity) >= 0
@@ -178,7 +178,7 @@ class World:
         owner: the session that sees its OwnerOnly fields. CapacityError when the world is full.
         """
         table = self._table(type(entity))
-        handle = self.core.reserve(table.kind, owner.handle if owner is not None else 0)
+        handle: int = self.core.reserve(table.kind, owner.handle if owner is not None else 0)
         if handle == 0:
             raise CapacityError(f"the world is full: {self.capacity} entities; raise entities=")
         self._spawning.append((handle, entity))
@@ -228,7 +228,8 @@ class World:
         if entity == 0 or kind < 0:
             raise UsageError(f"entity {entity:#x} is gone already")
         if self.core.row_of(entity) >= 0:
-            return self._tables[self.schema.entities[kind]].arrays["position"][self.row_of(entity)]
+            row: NDArray[np.float64] = self._tables[self.schema.entities[kind]].arrays["position"][self.row_of(entity)]
+            return row
         waiting = next(spawned for handle, spawned in self._spawning if handle == entity)
         return np.array(waiting.position, np.float64)  # type: ignore[attr-defined]
 

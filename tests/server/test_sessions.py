@@ -1,0 +1,186 @@
+"""Server and clients over real loopback sockets: joining, leaving, refusing, and what each side is told."""
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Annotated as A
+
+import pytest
+
+import shadowland as sl
+from shadowland.errors import TransportError
+from tests.server.running import running
+
+
+class Walker(sl.Entity):
+    position: A[sl.Vec2, sl.Quantized(step=0.01)] = (0.0, 0.0)
+    gold: A[int, sl.OwnerOnly, sl.Range(0, 1000)] = 0
+
+
+class Say(sl.Message, channel="reliable", per_second=3):
+    text: A[str, sl.MaxLen(4000)] = ""
+
+
+class Other(sl.Message, channel="reliable"):
+    number: A[int, sl.Range(0, 10)] = 0
+
+
+SCHEMA = sl.Schema([Walker], [Say])
+
+
+def world(**options: int) -> sl.Server:
+    return sl.Server(tick_hz=60, aoi=sl.Grid(cell=10, radius=30), schema=SCHEMA, **options)
+
+
+def poll_until(client: sl.Client, done: Callable[[], bool], seconds: float = 5.0) -> list[sl.Message]:
+    messages: list[sl.Message] = []
+    end = time.monotonic() + seconds
+    while not done() and time.monotonic() < end:
+        messages += client.poll()
+        client._socket.wait(2000)
+    assert done(), "it did not happen in time"
+    return messages
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_two_players_see_each_other_and_only_their_own_gold(host: str) -> None:
+    app = world()
+
+    @app.on_join
+    def join(session: sl.Session) -> None:
+        session.avatar = app.world.spawn(Walker(position=(len(app.sessions), 0), gold=7), owner=session)
+
+    @app.on_leave
+    def leave(session: sl.Session, reason: sl.DisconnectReason) -> None:
+        app.world.despawn(session.avatar)
+
+    with running(app, host) as url:
+        key = app.identity.public_text
+        with sl.Client(url, key, schema=SCHEMA) as one, sl.Client(url, key, schema=SCHEMA) as two:
+            one.wait()
+            two.wait()
+
+            def both_see_two() -> bool:
+                two.poll()
+                return all(c.snapshot is not None and len(c.snapshot[Walker]) == 2 for c in (one, two))
+
+            poll_until(one, both_see_two)
+            snapshot = one.snapshot
+            assert snapshot is not None
+            assert snapshot.own(Walker).gold == 7
+            seen = snapshot[Walker]
+            assert sorted(seen.gold[seen.handles != snapshot.mine].tolist()) == [0]
+            assert sorted(seen.position[:, 0].tolist()) == [1.0, 2.0]
+            two.close()
+            poll_until(one, lambda: one.snapshot is not None and len(one.snapshot[Walker]) == 1)
+
+
+def test_reliable_messages_are_echoed_whole_and_in_order_within_their_allowance() -> None:
+    app = world()
+    heard: list[str] = []
+
+    @app.on(Say)
+    def say(session: sl.Session, message: Say) -> None:
+        heard.append(message.text)
+        session.send(message)
+
+    with running(app) as url, sl.Client(url, app.identity.public_text, schema=SCHEMA) as me:
+        me.wait()
+        texts = ["a", "b" * 4000, "c", "over the allowance", "this one too"]
+        for text in texts:
+            me.send(Say(text=text))
+        got: list[sl.Message] = []
+
+        def echoed() -> bool:
+            got.extend(me.poll())
+            return len(got) >= 3
+
+        poll_until(me, echoed)
+        assert heard == texts[:3] == [message.text for message in got if isinstance(message, Say)]
+        assert app.stats().message_drops == {"RATE_LIMITED": 2}
+
+
+def test_a_full_server_refuses_at_once_and_says_so() -> None:
+    app = world(capacity=1)
+    with running(app) as url, sl.Client(url, app.identity.public_text, schema=SCHEMA) as first:
+        first.wait()
+        began = time.monotonic()
+        with pytest.raises(sl.ConnectError) as refusal, sl.Client(url, app.identity.public_text, schema=SCHEMA) as second:
+            second.wait()
+        assert refusal.value.reason == sl.DisconnectReason.SERVER_FULL
+        assert time.monotonic() - began < 3
+
+
+def test_another_schema_is_refused_with_what_differs() -> None:
+    app = world()
+    other = sl.Schema([Walker], [Say, Other])
+    with running(app) as url, pytest.raises(sl.ConnectError) as refusal:
+        with sl.Client(url, app.identity.public_text, schema=other) as me:
+            me.wait()
+    assert refusal.value.reason == sl.DisconnectReason.SCHEMA_MISMATCH
+    assert "schema" in str(refusal.value)
+
+
+def test_a_wrong_server_key_is_named_as_the_likely_cause() -> None:
+    app = world()
+    with running(app) as url, pytest.raises(sl.ConnectError, match="another key") as refusal:
+        with sl.Client(url, sl.Identity.generate().public_text, schema=SCHEMA, timeout_s=1) as me:
+            me.wait()
+    assert refusal.value.reason == sl.DisconnectReason.WRONG_SERVER_KEY
+
+
+def test_nobody_there_is_a_connect_timeout() -> None:
+    with pytest.raises(sl.ConnectError, match="no answer") as refusal:
+        with sl.Client("sl://127.0.0.1:9", sl.Identity.generate().public_text, schema=SCHEMA, timeout_s=0.3) as me:
+            me.wait()
+    assert refusal.value.reason == sl.DisconnectReason.CONNECT_TIMEOUT
+
+
+def test_closing_the_server_tells_every_client_why() -> None:
+    app = world()
+    with running(app) as url:
+        me = sl.Client(url, app.identity.public_text, schema=SCHEMA)
+        me.wait()
+    with pytest.raises(sl.ConnectionLost) as end:
+        poll_until(me, lambda: False, seconds=1)
+    assert end.value.reason == sl.DisconnectReason.SERVER_SHUTDOWN
+    me.close()
+
+
+def test_a_kick_ends_the_async_iteration_with_its_reason() -> None:
+    app = world()
+
+    @app.on(Say)
+    def say(session: sl.Session, message: Say) -> None:
+        session.close()
+
+    async def play(url: str) -> None:
+        async with sl.connect(url, server_key=app.identity.public_text, schema=SCHEMA) as me:
+            me.send(Say(text="kick me"))
+            async for _ in me.snapshots():
+                pass
+
+    with running(app) as url, pytest.raises(sl.ConnectionLost) as end:
+        asyncio.run(play(url))
+    assert end.value.reason == sl.DisconnectReason.KICKED
+
+
+def test_a_handler_that_raises_is_counted_and_the_tick_goes_on() -> None:
+    app = world()
+
+    @app.tick
+    def broken(t: sl.Tick) -> None:
+        raise RuntimeError("by the test")
+
+    app.open(port=0)
+    app.step()
+    app.step()
+    assert app.stats().handler_errors == 2
+    app.close()
+
+
+def test_a_port_in_use_is_one_clear_error() -> None:
+    first, second = world(), world()
+    first.open(port=0)
+    with pytest.raises(TransportError, match="in use"):
+        second.open(port=first.address[1])
+    first.close()
