@@ -4,7 +4,8 @@ Owner    One Slab belongs to one endpoint; a chain belongs to whoever holds its 
 Limit    `capacity` blocks, fixed at start; an empty slab is an ordinary answer (SLAB_NONE).
 Threads  One at a time.
 
-A message lies in a chain of blocks. Indices take the place of pointers, so that a chain is four bytes wherever it is kept.
+A message lies in a chain of blocks. Indices take the place of pointers, so that a chain is four bytes wherever it is
+kept.
 
     chain ──▶ [256 bytes] ─next▶ [256 bytes] ─next▶ [rest] ─▶ SLAB_NONE
 """

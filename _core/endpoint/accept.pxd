@@ -1,15 +1,16 @@
-"""Server side of the handshake: cookie first, then one Noise exchange, then half open until CONFIRM (docs/protocol.md 2).
+"""Server side of the handshake: cookie first, then one Noise exchange, then half open until CONFIRM (protocol.md 2).
 
 Owner    Works on the endpoint's state; half-open slots lie there, apart from sessions.
-Limit    `half_open_capacity` slots for `half_open_us`, `half_open_per_prefix` per /24 or /64 (the oldest of the heaviest
-         prefix gives way). Before a cookie has come back valid nothing is stored and no Diffie-Hellman is done.
+Limit    `half_open_capacity` slots for `half_open_us`, `half_open_per_prefix` per /24 or /64 (the oldest of the
+         heaviest prefix gives way). Before a cookie has come back valid nothing is stored and no Diffie-Hellman is
+         done.
 Threads  One at a time.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from shadowland._core.base.batch cimport Batch, batch_data, batch_next
-from shadowland._core.base.records cimport EVENT_JOINED, Address, Datagram, address_same
+from shadowland._core.base.records cimport EVENT_JOINED, Datagram, address_same
 from shadowland._core.base.status cimport (
     BYE_NONE,
     BYE_SCHEMA_MISMATCH,
@@ -41,14 +42,39 @@ from shadowland._core.crypto.noise cimport (
 from shadowland._core.crypto.sodium cimport sodium
 from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
 from shadowland._core.endpoint.delivery cimport connection_deadline
+from shadowland._core.endpoint.halfopen cimport half_open_free, half_open_take, prefix_bucket, prefix_of
+from shadowland._core.endpoint.handshake cimport (
+    ANSWER_OVERHEAD,
+    CONNECT_FIELDS,
+    CONNECT_OVERHEAD,
+    CONNECT_PROLOGUE,
+    COOKIE_DATAGRAM_SIZE,
+    HELLO_SIZE,
+    KIND_ACCEPTED,
+    KIND_CONNECT,
+    KIND_COOKIE,
+    KIND_HELLO,
+    KIND_REJECTED,
+    KIND_VERSION,
+    PROLOGUE_LABEL_SIZE,
+    PROTOCOL_VERSION,
+    VERSION_DATAGRAM_SIZE,
+    all_zero,
+    get16,
+    get32,
+    get64,
+    handshake_begin,
+    handshake_end,
+    prologue_of,
+    put16,
+    put32,
+)
 from shadowland._core.endpoint.state cimport (
     HALF_ACCEPTED,
     HALF_BIT,
-    HALF_FREE,
     HALF_REJECTED,
     MTU_LARGEST,
     MTU_MINIMUM,
-    PREFIX_BUCKETS,
     EndpointState,
     HalfOpen,
     connection_take,
@@ -57,71 +83,10 @@ from shadowland._core.endpoint.state cimport (
 )
 from shadowland._core.endpoint.table cimport TABLE_NONE, table_find, table_insert, table_remove
 from shadowland._core.wire.crc32c cimport crc32c
-from shadowland._core.wire.header cimport HEADER_SIZE, Header, header_pack
+from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
 cdef enum:
-    PROTOCOL_VERSION = 1
-
-    KIND_HELLO = 1
-    KIND_COOKIE = 2
-    KIND_VERSION = 3
-    KIND_CONNECT = 4
-    KIND_ACCEPTED = 5
-    KIND_REJECTED = 6
-
-    HELLO_SIZE = 96
-    COOKIE_DATAGRAM_SIZE = 76
-    VERSION_DATAGRAM_SIZE = 23
-    CONNECT_PROLOGUE = HEADER_SIZE + 2 + 48         # what stands before message 1, bound into the handshake
-    CONNECT_OVERHEAD = CONNECT_PROLOGUE + 32 + 16 + 4
-    ANSWER_OVERHEAD = HEADER_SIZE + 2 + 32 + 16 + 4
-    CONNECT_FIELDS = 18
-    ACCEPTED_FIELDS = 20
-    PROLOGUE_LABEL_SIZE = 14
-
     SPENT_POSITIONS = 16384
-
-cdef inline uint16_t get16(const uint8_t* data) noexcept nogil:
-    return data[0] | <uint16_t>(data[1] << 8)
-
-cdef inline uint32_t get32(const uint8_t* data) noexcept nogil:
-    return data[0] | <uint32_t>data[1] << 8 | <uint32_t>data[2] << 16 | <uint32_t>data[3] << 24
-
-cdef inline void put16(uint8_t* out, uint16_t value) noexcept nogil:
-    out[0], out[1] = <uint8_t>value, <uint8_t>(value >> 8)
-
-cdef inline void put32(uint8_t* out, uint32_t value) noexcept nogil:
-    put16(out, <uint16_t>value)
-    put16(out + 2, <uint16_t>(value >> 16))
-
-cdef inline uint64_t get64(const uint8_t* data) noexcept nogil:
-    return get32(data) | <uint64_t>get32(data + 4) << 32
-
-cdef inline void handshake_begin(uint8_t* out, uint8_t kind, uint64_t echo) noexcept nogil:
-    cdef Header header
-    header.connection_id = 0
-    header.channel = kind
-    header.flags = 0
-    header.sequence = echo
-    header_pack(out, &header)
-    put16(out + HEADER_SIZE, PROTOCOL_VERSION)
-
-cdef inline void handshake_end(uint8_t* out, uint32_t length) noexcept nogil:
-    """Put the checksum into the last four of `length` bytes."""
-    put32(out + length - 4, crc32c(out, length - 4))
-
-cdef inline bint all_zero(const uint8_t* data, uint32_t length) noexcept nogil:
-    cdef uint8_t seen = 0
-    cdef uint32_t i
-    for i in range(length):
-        seen |= data[i]
-    return seen == 0
-
-cdef inline void prologue_of(const uint8_t* connect, uint8_t* out) noexcept nogil:
-    """label ‖ version ‖ CONNECT before message 1; PROLOGUE_LABEL_SIZE + 2 + CONNECT_PROLOGUE bytes."""
-    memcpy(out, b"shadowland-net", PROLOGUE_LABEL_SIZE)
-    put16(out + PROLOGUE_LABEL_SIZE, PROTOCOL_VERSION)
-    memcpy(out + PROLOGUE_LABEL_SIZE + 2, connect, CONNECT_PROLOGUE)
 
 cdef inline void rotate_cookie_secret(EndpointState* state, uint64_t now_us) noexcept nogil:
     cdef uint8_t random[32]
@@ -132,7 +97,8 @@ cdef inline void rotate_cookie_secret(EndpointState* state, uint64_t now_us) noe
     sodium.memzero(random, 32)
     state.cookie_rotate_us = now_us + <uint64_t>COOKIE_ROTATE_S * 1000000
 
-cdef inline void reply(EndpointState* state, Batch* replies, const uint8_t* data, uint32_t length, const Datagram* to) noexcept nogil:
+cdef inline void reply(EndpointState* state, Batch* replies, const uint8_t* data, uint32_t length,
+                       const Datagram* to) noexcept nogil:
     cdef Datagram* datagram = batch_next(replies)
     if datagram == NULL or replies.slot_size < length:
         state.message_drops[DROP_REPLIES_FULL] += 1     # the asker asks again
@@ -145,7 +111,8 @@ cdef inline void reply(EndpointState* state, Batch* replies, const uint8_t* data
     state.sent += 1
     state.bytes_out += length
 
-cdef inline void answer_hello(EndpointState* state, const uint8_t* data, const Datagram* datagram, Batch* replies, uint64_t now_us) noexcept nogil:
+cdef inline void answer_hello(EndpointState* state, const uint8_t* data, const Datagram* datagram, Batch* replies,
+                              uint64_t now_us) noexcept nogil:
     cdef uint8_t out[COOKIE_DATAGRAM_SIZE]
     cdef uint8_t random[8]
     if datagram.length != HELLO_SIZE or not all_zero(data + HEADER_SIZE + 34, HELLO_SIZE - HEADER_SIZE - 38):
@@ -154,12 +121,14 @@ cdef inline void answer_hello(EndpointState* state, const uint8_t* data, const D
     state.accepted += 1
     drbg_fill(&state.drbg, random, 8)
     handshake_begin(out, KIND_COOKIE, get64(data + HEADER_SIZE + 2))
-    cookie_make(&state.cookie_secret, &datagram.remote, data + HEADER_SIZE + 2, <int64_t>(now_us // 1000000), random, out + HEADER_SIZE + 2)
+    cookie_make(&state.cookie_secret, &datagram.remote, data + HEADER_SIZE + 2, <int64_t>(now_us // 1000000), random,
+                out + HEADER_SIZE + 2)
     memcpy(out + HEADER_SIZE + 2 + COOKIE_SIZE, state.identity_hint, 8)
     handshake_end(out, COOKIE_DATAGRAM_SIZE)
     reply(state, replies, out, COOKIE_DATAGRAM_SIZE, datagram)
 
-cdef inline void answer_version(EndpointState* state, const Header* header, const Datagram* datagram, Batch* replies) noexcept nogil:
+cdef inline void answer_version(EndpointState* state, const Header* header, const Datagram* datagram,
+                                Batch* replies) noexcept nogil:
     """Another version: say what this server speaks. Only to what is at least as long as the answer."""
     cdef uint8_t out[VERSION_DATAGRAM_SIZE]
     drop(state, DROP_BAD_VERSION)
@@ -171,79 +140,11 @@ cdef inline void answer_version(EndpointState* state, const Header* header, cons
     handshake_end(out, VERSION_DATAGRAM_SIZE)
     reply(state, replies, out, VERSION_DATAGRAM_SIZE, datagram)
 
-cdef inline uint64_t prefix_of(const Address* address) noexcept nogil:
-    """The /24 of an IPv4 address, the /64 of an IPv6 one."""
-    if address.family == 4:
-        return (<uint64_t>1 << 63) | <uint64_t>address.ip[12] << 16 | <uint64_t>address.ip[13] << 8 | address.ip[14]
-    return get64(address.ip) >> 1 ^ get64(address.ip) << 63
-
-cdef inline uint32_t prefix_bucket(const EndpointState* state, uint64_t prefix) noexcept nogil:
-    return <uint32_t>(((prefix ^ state.echoes.secret) * <uint64_t>0x9E3779B97F4A7C15) >> 56) % PREFIX_BUCKETS
-
-cdef inline void half_open_free(EndpointState* state, uint32_t index) noexcept nogil:
-    """Forget a half-open slot, keys included."""
-    cdef HalfOpen* half = &state.halves[index]
-    table_remove(&state.echoes, half.echo)
-    if half.state == HALF_ACCEPTED:
-        table_remove(&state.sessions, half.id)
-    state.prefix_counts[prefix_bucket(state, half.prefix)] -= 1
-    memset(half, 0, sizeof(HalfOpen))
-    state.half_open -= 1
-    state.half_hint = index
-
-cdef inline void half_open_sweep(EndpointState* state, uint64_t now_us) noexcept nogil:
-    cdef uint32_t i
-    if state.half_open == 0:
-        return
-    for i in range(state.limits.half_open_capacity):
-        if state.halves[i].state != HALF_FREE and now_us > state.halves[i].created_us + state.limits.half_open_us:
-            half_open_free(state, i)
-
-cdef inline uint32_t half_open_oldest(EndpointState* state, uint64_t prefix, bint whole_bucket) noexcept nogil:
-    """The oldest slot of a prefix, or of the bucket that `prefix` names."""
-    cdef uint32_t i, found = <uint32_t>TABLE_NONE
-    cdef HalfOpen* half
-    for i in range(state.limits.half_open_capacity):
-        half = &state.halves[i]
-        if half.state == HALF_FREE:
-            continue
-        if (prefix_bucket(state, half.prefix) != <uint32_t>prefix) if whole_bucket else (half.prefix != prefix):
-            continue
-        if found == <uint32_t>TABLE_NONE or half.created_us < state.halves[found].created_us:
-            found = i
-    return found
-
-cdef inline HalfOpen* half_open_take(EndpointState* state, uint64_t prefix, uint32_t* index) noexcept nogil:
-    """A slot for a new handshake; evicts by the rule above. NULL only when the table holds nothing it may evict."""
-    cdef uint32_t i, heaviest = 0, chosen = <uint32_t>TABLE_NONE, own = 0
-    cdef uint32_t bucket = prefix_bucket(state, prefix)
-    if state.prefix_counts[bucket] >= state.limits.half_open_per_prefix:
-        for i in range(state.limits.half_open_capacity):
-            if state.halves[i].state != HALF_FREE and state.halves[i].prefix == prefix:
-                own += 1
-        if own >= state.limits.half_open_per_prefix:
-            chosen = half_open_oldest(state, prefix, False)
-    if chosen == <uint32_t>TABLE_NONE and state.half_open >= state.limits.half_open_capacity:
-        for i in range(1, PREFIX_BUCKETS):
-            if state.prefix_counts[i] > state.prefix_counts[heaviest]:
-                heaviest = i
-        chosen = half_open_oldest(state, heaviest, True)
-    if chosen != <uint32_t>TABLE_NONE:
-        half_open_free(state, chosen)
-        state.message_drops[DROP_HALF_OPEN_FULL] += 1
-    for i in range(state.limits.half_open_capacity):
-        chosen = (state.half_hint + i) % state.limits.half_open_capacity
-        if state.halves[chosen].state == HALF_FREE:
-            state.half_hint = chosen + 1
-            index[0] = chosen
-            return &state.halves[chosen]
-    return NULL
-
 cdef inline uint32_t new_connection_id(EndpointState* state) noexcept nogil:
     """Random but for the shard's 4 bits, never 0, not in use. 28 random bits: not used again soon either."""
     cdef uint8_t random[4]
-    cdef uint32_t id, i
-    for i in range(64):
+    cdef uint32_t id, _i
+    for _i in range(64):
         drbg_fill(&state.drbg, random, 4)
         id = (get32(random) & ~<uint32_t>15) | state.shard
         if id >> 4 != 0 and table_find(&state.sessions, id) == <uint32_t>TABLE_NONE:
@@ -255,7 +156,8 @@ cdef inline bint connect_fields_valid(const uint8_t* payload, uint32_t length, u
     return (payload[12] & 1 and get16(payload + 14) == datagram_length and get16(payload + 16) == 0 and
             all_zero(payload + CONNECT_FIELDS, length - CONNECT_FIELDS))
 
-cdef inline void write_verdict(EndpointState* state, HalfOpen* half, uint8_t reason, uint8_t* payload, uint32_t length) noexcept nogil:
+cdef inline void write_verdict(EndpointState* state, HalfOpen* half, uint8_t reason, uint8_t* payload,
+                               uint32_t length) noexcept nogil:
     """The payload of message 2: ACCEPTED or REJECTED."""
     cdef uint32_t i, count
     memset(payload, 0, length)
@@ -279,15 +181,68 @@ cdef inline void write_verdict(EndpointState* state, HalfOpen* half, uint8_t rea
         put16(payload + 2 + 6 * i, state.class_ids[i])
         put32(payload + 4 + 6 * i, state.class_digests[i])
 
-cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const Datagram* datagram, Batch* replies, uint64_t now_us) noexcept nogil:
+cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const uint8_t* data, const Datagram* datagram,
+                                Batch* replies, uint8_t reason, uint8_t ack_delay_ms, uint64_t now_us) noexcept nogil:
+    """Message 1 is read and the verdict found: keep a half-open slot, seal message 2 into it and send it."""
+    cdef const uint8_t* message = data + CONNECT_PROLOGUE
+    cdef uint32_t length = datagram.length, index = 0, answer
+    cdef uint64_t echo = get64(message)
+    cdef uint8_t payload[MTU_LARGEST]
+    cdef uint8_t secret[32]
+    cdef uint8_t keys[64]
+    cdef HalfOpen* half
+    cdef int status
+    half = half_open_take(state, prefix_of(&datagram.remote), &index)
+    if half == NULL:
+        drop(state, DROP_HALF_OPEN_FULL)
+        return
+    half.id = new_connection_id(state)
+    if half.id == 0:
+        drop(state, DROP_HALF_OPEN_FULL)
+        return
+    half.mtu = <uint16_t>(length if length < state.limits.mtu else state.limits.mtu)
+    half.peer_ack_delay_ms = ack_delay_ms
+    answer = half.mtu if reason == BYE_NONE else length
+    write_verdict(state, half, reason, payload, answer - ANSWER_OVERHEAD)
+    drbg_fill(&state.drbg, secret, 32)
+    handshake_begin(half.datagram, KIND_ACCEPTED if reason == BYE_NONE else KIND_REJECTED, echo)
+    status = noise_nk_write_message_2(noise, secret, payload, answer - ANSWER_OVERHEAD,
+                                      half.datagram + HEADER_SIZE + 2)
+    if status != 0:
+        memset(half, 0, sizeof(HalfOpen))
+        drop(state, status)
+        return
+    handshake_end(half.datagram, answer)
+    noise_nk_split(noise, keys, keys + 32, NULL)
+    derive_session_key(&half.receive_key, keys, SUITE_CHACHA20_POLY1305, 0)
+    derive_session_key(&half.send_key, keys + 32, SUITE_CHACHA20_POLY1305, 0)
+    sodium.memzero(keys, 64)
+    sodium.memzero(secret, 32)
+    half.state = HALF_ACCEPTED if reason == BYE_NONE else HALF_REJECTED
+    half.echo = echo
+    half.length = <uint16_t>answer
+    half.created_us = now_us
+    half.prefix = prefix_of(&datagram.remote)
+    half.remote = datagram.remote
+    half.local = datagram.local
+    memcpy(half.ephemeral, message, 32)
+    memcpy(half.tag, data + length - 20, 16)
+    state.half_open += 1
+    state.prefix_counts[prefix_bucket(state, half.prefix)] += 1
+    table_insert(&state.echoes, echo, index)
+    if reason == BYE_NONE:
+        table_insert(&state.sessions, half.id, index | <uint32_t>HALF_BIT)
+    state.accepted += 1
+    reply(state, replies, half.datagram, half.length, datagram)
+
+cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const Datagram* datagram, Batch* replies,
+                                uint64_t now_us) noexcept nogil:
     """CONNECT: the only place of the server where a stranger makes it compute, and only behind a valid cookie."""
     cdef const uint8_t* message = data + CONNECT_PROLOGUE
-    cdef uint32_t length = datagram.length, index = 0, payload_length = length - CONNECT_OVERHEAD, answer
+    cdef uint32_t length = datagram.length, index
     cdef uint64_t echo = get64(message)
     cdef uint8_t payload[MTU_LARGEST]
     cdef uint8_t prologue[PROLOGUE_LABEL_SIZE + 2 + CONNECT_PROLOGUE]
-    cdef uint8_t secret[32]
-    cdef uint8_t keys[64]
     cdef uint8_t reason = BYE_NONE
     cdef NoiseState noise
     cdef HalfOpen* half
@@ -295,8 +250,8 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
     if length < MTU_MINIMUM:
         drop(state, DROP_BAD_PADDING)
         return
-    status = cookie_check(&state.cookie_secret, &state.cookie_previous, &datagram.remote, message, <int64_t>(now_us // 1000000),
-                          data + HEADER_SIZE + 2)
+    status = cookie_check(&state.cookie_secret, &state.cookie_previous, &datagram.remote, message,
+                          <int64_t>(now_us // 1000000), data + HEADER_SIZE + 2)
     if status != 0:
         drop(state, status)
         return
@@ -320,54 +275,14 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
     if status != 0:
         drop(state, status)
         return
-    if not connect_fields_valid(payload, payload_length, length):
+    if not connect_fields_valid(payload, length - CONNECT_OVERHEAD, length):
         drop(state, DROP_HANDSHAKE_FAILED)
         return
     if get64(payload) != state.schema_hash:
         reason = BYE_SCHEMA_MISMATCH
     elif state.live + state.half_open >= state.limits.capacity:
         reason = BYE_SERVER_FULL
-    half = half_open_take(state, prefix_of(&datagram.remote), &index)
-    if half == NULL:
-        drop(state, DROP_HALF_OPEN_FULL)
-        return
-    half.id = new_connection_id(state)
-    if half.id == 0:
-        drop(state, DROP_HALF_OPEN_FULL)
-        return
-    half.mtu = <uint16_t>(length if length < state.limits.mtu else state.limits.mtu)
-    half.peer_ack_delay_ms = payload[13]
-    answer = half.mtu if reason == BYE_NONE else length
-    write_verdict(state, half, reason, payload, answer - ANSWER_OVERHEAD)
-    drbg_fill(&state.drbg, secret, 32)
-    handshake_begin(half.datagram, KIND_ACCEPTED if reason == BYE_NONE else KIND_REJECTED, echo)
-    status = noise_nk_write_message_2(&noise, secret, payload, answer - ANSWER_OVERHEAD, half.datagram + HEADER_SIZE + 2)
-    if status != 0:
-        memset(half, 0, sizeof(HalfOpen))
-        drop(state, status)
-        return
-    handshake_end(half.datagram, answer)
-    noise_nk_split(&noise, keys, keys + 32, NULL)
-    derive_session_key(&half.receive_key, keys, SUITE_CHACHA20_POLY1305, 0)
-    derive_session_key(&half.send_key, keys + 32, SUITE_CHACHA20_POLY1305, 0)
-    sodium.memzero(keys, 64)
-    sodium.memzero(secret, 32)
-    half.state = HALF_ACCEPTED if reason == BYE_NONE else HALF_REJECTED
-    half.echo = echo
-    half.length = <uint16_t>answer
-    half.created_us = now_us
-    half.prefix = prefix_of(&datagram.remote)
-    half.remote = datagram.remote
-    half.local = datagram.local
-    memcpy(half.ephemeral, message, 32)
-    memcpy(half.tag, data + length - 20, 16)
-    state.half_open += 1
-    state.prefix_counts[prefix_bucket(state, half.prefix)] += 1
-    table_insert(&state.echoes, echo, index)
-    if reason == BYE_NONE:
-        table_insert(&state.sessions, half.id, index | <uint32_t>HALF_BIT)
-    state.accepted += 1
-    reply(state, replies, half.datagram, half.length, datagram)
+    answer_connect(state, &noise, data, datagram, replies, reason, payload[13], now_us)
 
 cdef inline void spend_ephemeral(EndpointState* state, uint64_t echo) noexcept nogil:
     """Remember an ephemeral that became a session; the oldest of SPENT_POSITIONS is forgotten."""
@@ -390,7 +305,8 @@ cdef inline Connection* half_open_packet(EndpointState* state, uint32_t index, c
     if datagram.length < HEADER_SIZE + half.receive_key.tag_size + 1:
         drop(state, DROP_TRUNCATED)
         return NULL
-    if not aead_open(&half.receive_key, header.connection_id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE, datagram.length - HEADER_SIZE):
+    if not aead_open(&half.receive_key, header.connection_id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE,
+                     datagram.length - HEADER_SIZE):
         drop(state, DROP_AUTH_FAILED)
         return NULL
     # Room was set aside when it was accepted; the event queue alone can be full, and then the client asks again.
@@ -421,8 +337,8 @@ cdef inline Connection* half_open_packet(EndpointState* state, uint32_t index, c
     connection_deadline(state, connection)
     return connection
 
-cdef inline void server_handshake(EndpointState* state, const Header* header, const uint8_t* data, const Datagram* datagram,
-                                  Batch* replies, uint64_t now_us) noexcept nogil:
+cdef inline void server_handshake(EndpointState* state, const Header* header, const uint8_t* data,
+                                  const Datagram* datagram, Batch* replies, uint64_t now_us) noexcept nogil:
     cdef uint32_t length = datagram.length
     if header.flags != 0:
         drop(state, DROP_BAD_FLAGS)

@@ -38,7 +38,17 @@ from shadowland._core.crypto.noise cimport (
     noise_nk_write_message_1,
 )
 from shadowland._core.crypto.sodium cimport sodium
-from shadowland._core.endpoint.accept cimport (
+from shadowland._core.endpoint.connection cimport (
+    NODE_NONE,
+    STATE_CONNECT,
+    STATE_HELLO,
+    STATE_LIVE,
+    WANT_CONFIRM,
+    Connection,
+    handle_slot,
+)
+from shadowland._core.endpoint.delivery cimport connection_deadline, connection_release, mark_dirty
+from shadowland._core.endpoint.handshake cimport (
     ACCEPTED_FIELDS,
     ANSWER_OVERHEAD,
     CONNECT_OVERHEAD,
@@ -63,16 +73,6 @@ from shadowland._core.endpoint.accept cimport (
     put16,
     put32,
 )
-from shadowland._core.endpoint.connection cimport (
-    NODE_NONE,
-    STATE_CONNECT,
-    STATE_HELLO,
-    STATE_LIVE,
-    WANT_CONFIRM,
-    Connection,
-    handle_slot,
-)
-from shadowland._core.endpoint.delivery cimport connection_deadline, connection_release, mark_dirty
 from shadowland._core.endpoint.state cimport (
     MTU_LARGEST,
     MTU_MINIMUM,
@@ -105,8 +105,8 @@ cdef inline void attempt_begin(EndpointState* state, uint32_t index, uint16_t mt
     attempt.wait_us = RESEND_US
     table_insert(&state.echoes, attempt.echo, index)
 
-cdef inline uint64_t connect_begin(EndpointState* state, const Address* remote, const Address* local, const uint8_t* server_key,
-                                   uint64_t now_us) noexcept nogil:
+cdef inline uint64_t connect_begin(EndpointState* state, const Address* remote, const Address* local,
+                                   const uint8_t* server_key, uint64_t now_us) noexcept nogil:
     """Start a handshake; returns the connection's handle, 0 when the endpoint is full."""
     cdef Connection* connection
     cdef Attempt* attempt
@@ -162,7 +162,8 @@ cdef inline uint8_t likely_cause(const Attempt* attempt) noexcept nogil:
         return BYE_WRONG_SERVER_KEY
     return BYE_CONNECT_TIMEOUT
 
-cdef inline bint connect_step(EndpointState* state, Connection* connection, Batch* batch, uint64_t now_us) noexcept nogil:
+cdef inline bint connect_step(EndpointState* state, Connection* connection, Batch* batch,
+                              uint64_t now_us) noexcept nogil:
     """Send HELLO or CONNECT when it is due, give up when time is over. False when the batch is full."""
     cdef Attempt* attempt = &state.attempts[connection.attempt]
     cdef Datagram* datagram
@@ -228,7 +229,8 @@ cdef inline void take_cookie(EndpointState* state, Connection* connection, Attem
     attempt.wait_us = RESEND_US
     mark_dirty(state, connection)
 
-cdef inline void take_rejection(EndpointState* state, Connection* connection, const uint8_t* payload, uint32_t length, uint64_t now_us) noexcept nogil:
+cdef inline void take_rejection(EndpointState* state, Connection* connection, const uint8_t* payload, uint32_t length,
+                                uint64_t now_us) noexcept nogil:
     cdef uint32_t i, count = payload[1]
     if count <= SCHEMA_CLASSES and 2 + 6 * count <= length:
         state.rejected_count = count
@@ -263,13 +265,14 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     connection.peer_tick_hz = get16(payload + 12)
     connection.peer_ack_delay_us = <uint64_t>payload[14] * 1000
     connection.idle_timeout_us = <uint64_t>get32(payload + 16) * 1000
-    if (connection.id == 0 or payload[1] != SUITE_CHACHA20_POLY1305 or connection.mtu < MTU_MINIMUM or connection.mtu > attempt.mtu
-            or connection.idle_timeout_us == 0):
+    if (connection.id == 0 or payload[1] != SUITE_CHACHA20_POLY1305 or connection.mtu < MTU_MINIMUM
+            or connection.mtu > attempt.mtu or connection.idle_timeout_us == 0):
         connection.reason = BYE_PROTOCOL_VIOLATION
         connection_release(state, connection, now_us)
         return
     connection.key = session_key(state, connection.id, &connection.remote)
-    if table_find(&state.sessions, connection.key) != <uint32_t>TABLE_NONE or not table_insert(&state.sessions, connection.key, slot):
+    if (table_find(&state.sessions, connection.key) != <uint32_t>TABLE_NONE
+            or not table_insert(&state.sessions, connection.key, slot)):
         connection.key = 0                          # another session of this client has it already
         connection.reason = BYE_CAPACITY
         connection_release(state, connection, now_us)
@@ -289,8 +292,8 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     mark_dirty(state, connection)
     connection_deadline(state, connection)
 
-cdef inline void client_handshake(EndpointState* state, const Header* header, const uint8_t* data, const Datagram* datagram,
-                                  uint64_t now_us) noexcept nogil:
+cdef inline void client_handshake(EndpointState* state, const Header* header, const uint8_t* data,
+                                  const Datagram* datagram, uint64_t now_us) noexcept nogil:
     cdef uint32_t index, length = datagram.length
     cdef Attempt* attempt
     cdef Connection* connection

@@ -26,7 +26,7 @@ cdef enum:
 
     INPUT_POSITIONS = 8         # inputs repeated per packet, and depth of the server's jitter buffer
     INPUT_SIZE = 60
-    INPUT_PRIME = 2             # after running dry the server waits for this many, so that jitter does not starve every tick
+    INPUT_PRIME = 2             # after running dry the server waits for this many, so that jitter starves no tick
     INPUT_DEEP = 4              # above it two are taken per tick, so that delay does not pile up
 
     LATEST_KINDS = 16
@@ -168,7 +168,8 @@ cdef inline Input* input_pop(Inputs* inputs) noexcept nogil:
     return entry
 
 cdef inline bint latest_accept(Latest* latest, uint8_t kind, uint64_t sequence, bint* known) noexcept nogil:
-    """Whether a `latest` message of `kind` in packet `sequence` is newer than the last one; `known` False: too many kinds."""
+    """Whether a `latest` message of `kind` in packet `sequence` is newer than the last one; `known` False: too many
+    kinds."""
     cdef uint32_t i
     known[0] = True
     for i in range(LATEST_KINDS):

@@ -56,7 +56,8 @@ cdef enum:
 cdef inline void mark_dirty(EndpointState* state, const Connection* connection) noexcept nogil:
     state.dirty[handle_slot(connection.handle)] = 1
 
-cdef inline void packet_lost(EndpointState* state, Connection* connection, SentPacket* packet, uint64_t now_us) noexcept nogil:
+cdef inline void packet_lost(EndpointState* state, Connection* connection, SentPacket* packet,
+                             uint64_t now_us) noexcept nogil:
     recovery_landed(&connection.recovery, packet, SENT_LOST)
     if packet.flags & SENT_CONFIRM:
         connection.want |= WANT_CONFIRM
@@ -66,7 +67,8 @@ cdef inline void packet_lost(EndpointState* state, Connection* connection, SentP
     if packet.token:
         event_push(state, connection.handle, now_us, EVENT_SNAPSHOT_LOST, BYE_NONE, packet.token)
 
-cdef inline void packet_acked(EndpointState* state, Connection* connection, SentPacket* packet, uint64_t now_us) noexcept nogil:
+cdef inline void packet_acked(EndpointState* state, Connection* connection, SentPacket* packet,
+                              uint64_t now_us) noexcept nogil:
     recovery_landed(&connection.recovery, packet, SENT_ACKED)
     if packet.flags & SENT_ACKS:
         ack_confirm(&connection.ack, packet.sequence, packet.said_newest)
@@ -88,7 +90,8 @@ cdef inline void detect_losses(EndpointState* state, Connection* connection, uin
             return
         packet_lost(state, connection, packet, now_us)
 
-cdef inline int read_acks(EndpointState* state, Connection* connection, const AckBlock* block, uint64_t now_us) noexcept nogil:
+cdef inline int read_acks(EndpointState* state, Connection* connection, const AckBlock* block,
+                          uint64_t now_us) noexcept nogil:
     """Act on a parsed block; returns BYE_NONE or why the session must end."""
     cdef uint64_t sequence, sample = 0
     cdef uint64_t delay_us = block.delay_us
@@ -191,7 +194,8 @@ cdef inline void connection_release(EndpointState* state, Connection* connection
     state.free_slot = slot
     state.live -= 1
 
-cdef inline void connection_close(EndpointState* state, Connection* connection, uint8_t reason, uint64_t now_us) noexcept nogil:
+cdef inline void connection_close(EndpointState* state, Connection* connection, uint8_t reason,
+                                  uint64_t now_us) noexcept nogil:
     """This side ends it: a live session says CLOSE a few times first, a handshake just ends."""
     if connection.state == STATE_CLOSING or connection.state == STATE_ENDED or connection.state == STATE_FREE:
         return

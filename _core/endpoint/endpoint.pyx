@@ -4,13 +4,11 @@ import numpy as np
 from cpython.buffer cimport PyBUF_ANY_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cython cimport final
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from shadowland._core.base.batch cimport DatagramBatch
 from shadowland._core.base.records cimport (
-    EVENT_JOINED,
     Address,
     EventRecord,
     MessageRecord,
@@ -18,19 +16,18 @@ from shadowland._core.base.records cimport (
     address_format,
     address_parse,
 )
-from shadowland._core.base.slab cimport slab_free, slab_init
 from shadowland._core.base.status cimport BYE_REASONS, DROP_REASONS
-from shadowland._core.crypto.drbg cimport drbg_init, drbg_u64
+from shadowland._core.crypto.drbg cimport drbg_init
 from shadowland._core.crypto.keys cimport sha256, x25519_public
 from shadowland._core.crypto.sodium cimport sodium
-from shadowland._core.endpoint.accept cimport SPENT_POSITIONS, half_open_sweep
 from shadowland._core.endpoint.connect cimport connect_begin
-from shadowland._core.endpoint.connection cimport NODE_NONE, STATE_FREE, STATE_LIVE, Connection
+from shadowland._core.endpoint.connection cimport STATE_FREE, STATE_LIVE, Connection
 from shadowland._core.endpoint.delivery cimport connection_close
+from shadowland._core.endpoint.halfopen cimport half_open_sweep
 from shadowland._core.endpoint.inbound cimport endpoint_inbound
 from shadowland._core.endpoint.outbound cimport endpoint_outbound
+from shadowland._core.endpoint.memory cimport state_allocate, state_free
 from shadowland._core.endpoint.queue cimport (
-    QUEUE_BAD_CHANNEL,
     QUEUE_NO_CONNECTION,
     QUEUE_NO_ROOM,
     QUEUE_TOO_LONG,
@@ -49,16 +46,11 @@ from shadowland._core.endpoint.state cimport (
     ROLE_CLIENT,
     ROLE_SERVER,
     SCHEMA_CLASSES,
-    Attempt,
     EndpointState,
-    HalfOpen,
-    OutboxNode,
     connection_of,
 )
-from shadowland._core.endpoint.table cimport table_free, table_init
+from shadowland._core.endpoint.stats cimport StatsRecord, fill_stats
 from shadowland._core.session.channel cimport RELIABLE_MESSAGE_LIMIT
-from shadowland._core.session.fragment cimport fragments_init
-from shadowland._core.session.recovery cimport INITIAL_RTT_US
 
 from shadowland._core.base import records as _records
 from shadowland._core.base.errors import CapacityError, UsageError
@@ -73,21 +65,6 @@ STATS_DTYPE = np.dtype([
     ("packets_lost", np.uint64), ("packets_acked", np.uint64), ("clock_offset_us", np.int64),
     ("units_waiting", np.uint32), ("inputs_waiting", np.uint32),
 ])
-
-cdef struct StatsRecord:
-    uint64_t connection
-    uint64_t rtt_us
-    uint64_t rtt_variance_us
-    uint64_t min_rtt_us
-    uint64_t packets_in
-    uint64_t packets_out
-    uint64_t bytes_in
-    uint64_t bytes_out
-    uint64_t packets_lost
-    uint64_t packets_acked
-    uint64_t clock_offset_us
-    uint32_t units_waiting
-    uint32_t inputs_waiting
 
 if STATS_DTYPE.itemsize != sizeof(StatsRecord):
     raise ImportError(f"STATS_DTYPE has {STATS_DTYPE.itemsize} bytes and StatsRecord {sizeof(StatsRecord)}")
@@ -109,39 +86,25 @@ def _within(name: str, value: int, low: int, high: int) -> int:
     return value
 
 
-cdef void fill_stats(StatsRecord* out, Connection* connection) noexcept nogil:
-    out.connection = connection.handle
-    out.rtt_us = connection.recovery.smoothed_rtt_us
-    out.rtt_variance_us = connection.recovery.rtt_variance_us
-    out.min_rtt_us = connection.recovery.min_rtt_us
-    out.packets_in = connection.packets_in
-    out.packets_out = connection.packets_out
-    out.bytes_in = connection.bytes_in
-    out.bytes_out = connection.bytes_out
-    out.packets_lost = connection.recovery.lost_packets
-    out.packets_acked = connection.recovery.acked_packets
-    out.clock_offset_us = connection.clock_offset_us
-    out.units_waiting = <uint32_t>(connection.send.next - connection.send.base)
-    out.inputs_waiting = connection.inputs.depth
-
-
 @final
 cdef class Endpoint:
     """Many sessions over any kind of datagrams, as server or as client (docs/protocol.md).
 
-    Feed received datagrams to `inbound`, take messages from `inbox` and happenings from `events`, give messages to `send`
-    or `queue`, let `outbound` fill batches to be sent, and `clear` when the inbox was read. Times are microseconds of one
-    clock that never goes back; `seed` is 32 random bytes from which every random number of this endpoint follows.
+    Feed received datagrams to `inbound`, take messages from `inbox` and happenings from `events`, give messages to
+    `send` or `queue`, let `outbound` fill batches to be sent, and `clear` when the inbox was read. Times are
+    microseconds of one clock that never goes back; `seed` is 32 random bytes from which every random number of this
+    endpoint follows.
 
     role               "server" or "client".
-    capacity           most sessions at once; memory for all of them is set aside (about 21 KiB each, touched when used).
-    identity_secret    server: its static private key, 32 bytes.
+    capacity           most sessions at once; memory for all of them is set aside (about 21 KiB each, touched when
+    used). identity_secret    server: its static private key, 32 bytes.
     schema_hash        both sides' must agree; `schema_classes` (id, digest) pairs tell a client where they differ.
     tick_hz            told to clients.
     half_open          server: handshakes under way at once, `half_open_per_prefix` of them from one /24 or /64.
     inbox_records, inbox_bytes     what one tick may bring; beyond it messages are refused and counted.
     outbox_bytes       what one tick may send besides reliable messages.
-    blocks, session_blocks         256-byte blocks for reliable messages and fragments, in all and per session and direction.
+    blocks, session_blocks         256-byte blocks for reliable messages and fragments, in all and per session and
+    direction.
 
     Errors: UsageError for a value out of range, MemoryError when memory is short.
     """
@@ -156,9 +119,9 @@ cdef class Endpoint:
         self, role: str, *, capacity: int, seed: bytes, identity_secret: bytes | None = None, schema_hash: int = 0,
         schema_classes: tuple[tuple[int, int], ...] = (), tick_hz: int = 60, shard: int = 0, client_build: int = 0,
         mtu: int = MTU_DEFAULT, idle_timeout_us: int = 15_000_000, connect_timeout_us: int = 5_000_000,
-        half_open: int = 1024, half_open_per_prefix: int = 1024, half_open_us: int = 5_000_000, ping_us: int = 5_000_000,
-        max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0, outbox_bytes: int = 0,
-        blocks: int = 0, session_blocks: int = 1024,
+        half_open: int = 1024, half_open_per_prefix: int = 1024, half_open_us: int = 5_000_000,
+        ping_us: int = 5_000_000, max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0,
+        outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 1024,
     ) -> None:
         cdef EndpointState* state = &self.state
         if self._role is not None:
@@ -181,7 +144,8 @@ cdef class Endpoint:
         state.limits.max_ack_delay_us = _within("max_ack_delay_us", max_ack_delay_us, 0, 255_000)
         state.limits.inbox_records = _within("inbox_records", inbox_records or 1024 + 16 * capacity, 1, 1 << 26)
         state.limits.inbox_bytes = _within("inbox_bytes", inbox_bytes or (1 << 20) + 2048 * capacity, 1, (1 << 32) - 1)
-        state.limits.outbox_bytes = _within("outbox_bytes", outbox_bytes or (1 << 20) + 4096 * capacity, 1, (1 << 32) - 1)
+        state.limits.outbox_bytes = _within("outbox_bytes", outbox_bytes or (1 << 20) + 4096 * capacity, 1,
+                                            (1 << 32) - 1)
         state.limits.outbox_nodes = 1024 + 16 * capacity
         state.limits.events = 1024 + 16 * capacity
         state.limits.blocks = _within("blocks", blocks or 4096 + 32 * capacity, 1, 1 << 28)
@@ -202,7 +166,6 @@ cdef class Endpoint:
 
     cdef int _allocate(self) except -1:
         cdef EndpointState* state = &self.state
-        cdef uint32_t capacity = state.limits.capacity, i
         self._inbox = np.zeros(state.limits.inbox_records, dtype=_records.MESSAGE_DTYPE)
         self._inbox_arena = np.zeros(state.limits.inbox_bytes, dtype=np.uint8)
         self._outbox_arena = np.zeros(state.limits.outbox_bytes, dtype=np.uint8)
@@ -211,30 +174,8 @@ cdef class Endpoint:
         state.inbox_arena = <uint8_t*>pointer(self._inbox_arena)
         state.outbox_arena = <uint8_t*>pointer(self._outbox_arena)
         state.events = <EventRecord*>pointer(self._events)
-        state.connections = <Connection*>calloc(capacity, sizeof(Connection))
-        state.next_free = <uint32_t*>calloc(capacity, sizeof(uint32_t))
-        state.deadlines = <uint64_t*>calloc(capacity, sizeof(uint64_t))
-        state.dirty = <uint8_t*>calloc(capacity, 1)
-        state.nodes = <OutboxNode*>calloc(state.limits.outbox_nodes, sizeof(OutboxNode))
-        state.scratch = <uint8_t*>calloc(RELIABLE_MESSAGE_LIMIT + 1, 1)
-        cdef bint fine = (state.connections != NULL and state.next_free != NULL and state.deadlines != NULL
-                          and state.dirty != NULL and state.nodes != NULL and state.scratch != NULL)
-        if state.role == ROLE_SERVER:
-            state.halves = <HalfOpen*>calloc(state.limits.half_open_capacity, sizeof(HalfOpen))
-            state.spent_ring = <uint64_t*>calloc(SPENT_POSITIONS, sizeof(uint64_t))
-            fine = (fine and state.halves != NULL and state.spent_ring != NULL
-                    and table_init(&state.spent, SPENT_POSITIONS, drbg_u64(&state.drbg)))
-        else:
-            state.attempts = <Attempt*>calloc(capacity, sizeof(Attempt))
-            fine = fine and state.attempts != NULL
-        fine = (fine and table_init(&state.sessions, capacity + state.limits.half_open_capacity, drbg_u64(&state.drbg))
-                and table_init(&state.echoes, capacity + state.limits.half_open_capacity, drbg_u64(&state.drbg))
-                and slab_init(&state.slab, state.limits.blocks))
-        if not fine:
-            raise MemoryError(f"Endpoint: no memory for {capacity} sessions")
-        fragments_init(&state.fragments)
-        for i in range(capacity):
-            state.next_free[i] = i + 1 if i + 1 < capacity else <uint32_t>NODE_NONE
+        if not state_allocate(state):
+            raise MemoryError(f"Endpoint: no memory for {state.limits.capacity} sessions")
         return 0
 
     cdef int _identify(self, bytes secret) except -1:
@@ -246,29 +187,8 @@ cdef class Endpoint:
         return 0
 
     def __dealloc__(self):
-        cdef EndpointState* state = &self.state
-        cdef uint32_t capacity = state.limits.capacity
-        if state.connections != NULL and sodium.memzero != NULL:
-            sodium.memzero(state.connections, capacity * sizeof(Connection))    # keys
-        if state.halves != NULL:
-            sodium.memzero(state.halves, state.limits.half_open_capacity * sizeof(HalfOpen))
-        if state.attempts != NULL:
-            sodium.memzero(state.attempts, capacity * sizeof(Attempt))
-        free(state.connections)
-        free(state.next_free)
-        free(state.deadlines)
-        free(state.dirty)
-        free(state.nodes)
-        free(state.scratch)
-        free(state.halves)
-        free(state.spent_ring)
-        free(state.attempts)
-        table_free(&state.sessions)
-        table_free(&state.echoes)
-        table_free(&state.spent)
-        slab_free(&state.slab)
         if sodium.memzero != NULL:
-            sodium.memzero(state, sizeof(EndpointState))
+            state_free(&self.state)
 
     @property
     def role(self) -> str:
@@ -317,7 +237,8 @@ cdef class Endpoint:
             done = endpoint_outbound(&self.state, &batch.state, now)
         return bool(done)
 
-    def connect(self, remote: tuple[str, int], server_key: bytes, now_us: int, local: tuple[str, int] | None = None) -> int:
+    def connect(self, remote: tuple[str, int], server_key: bytes, now_us: int,
+                local: tuple[str, int] | None = None) -> int:
         """Client: begin a session with the server at `remote` whose static public key is `server_key` (32 bytes).
 
         Returns its handle at once; events tell when it is joined or over. CapacityError when the endpoint is full.
@@ -332,13 +253,15 @@ cdef class Endpoint:
         address_clear(&local_address)
         if local is not None:
             address_parse(&local_address, local[0], local[1])
-        handle = connect_begin(&self.state, &remote_address, &local_address, <const uint8_t*>PyBytes_AS_STRING(server_key), now)
+        handle = connect_begin(&self.state, &remote_address, &local_address,
+                               <const uint8_t*>PyBytes_AS_STRING(server_key), now)
         if handle == 0:
             raise CapacityError(f"Endpoint.connect: all {self.state.limits.capacity} sessions are in use")
         return handle
 
     def close(self, handle: int, reason: int, now_us: int) -> bool:
-        """End a session with a disconnect reason; False if it was over already. CLOSE leaves with the next outbound calls."""
+        """End a session with a disconnect reason; False if it was over already. CLOSE leaves with the next outbound
+        calls."""
         cdef Connection* connection = connection_of(&self.state, handle)
         if not 0 < reason < BYE_REASONS:
             raise UsageError(f"Endpoint.close: {reason} is not a disconnect reason")
@@ -367,27 +290,28 @@ cdef class Endpoint:
         if code == QUEUED:
             return
         if code == QUEUE_NO_ROOM:
-            raise CapacityError(f"session {handle:#x}: its send buffer is full ({len(payload)} bytes on channel {channel}); "
+            raise CapacityError(f"session {handle:#x}: no room to send {len(payload)} bytes on channel {channel}; "
                                 "send again after the next ticks, or raise blocks / session_blocks / outbox_bytes")
         if code == QUEUE_NO_CONNECTION:
             raise UsageError(f"session {handle:#x} is over or not joined yet; look at events before sending")
         if code == QUEUE_TOO_LONG:
-            raise UsageError(f"{len(payload)} bytes are too long for channel {channel} (input 60, latest {_SNAPSHOT_LIMIT - 1}, "
+            raise UsageError(f"{len(payload)} bytes are too long for channel {channel} (input 60, "
+                             f"latest {_SNAPSHOT_LIMIT - 1}, "
                              f"unreliable {_UNRELIABLE_LIMIT}, reliable {RELIABLE_MESSAGE_LIMIT - 1})")
         raise UsageError(f"channel {channel} does not carry messages of kind {kind} from a {self._role}")
 
     def queue(self, records not None, arena not None) -> int:
         """Queue many messages: `records` is an array of MESSAGE_DTYPE, offsets point into `arena` (uint8).
 
-        Returns how many were refused; each record's `flags` then says why (0 taken, 1 session over, 2 no room, 3 too long,
-        4 wrong channel). Snapshots carry their token in `number`.
+        Returns how many were refused; each record's `flags` then says why (0 taken, 1 session over, 2 no room, 3 too
+        long, 4 wrong channel). Snapshots carry their token in `number`.
         """
         cdef uint32_t count = <uint32_t>len(records), refused
         cdef uint64_t size = arena.nbytes
         cdef MessageRecord* first
         cdef const uint8_t* data
         if records.dtype != _records.MESSAGE_DTYPE or not records.flags.c_contiguous or not arena.flags.c_contiguous:
-            raise UsageError("Endpoint.queue: records must be a contiguous array of MESSAGE_DTYPE, arena contiguous bytes")
+            raise UsageError("Endpoint.queue: needs a contiguous array of MESSAGE_DTYPE and contiguous bytes")
         if count == 0:
             return 0
         first = <MessageRecord*>pointer(records)
@@ -419,7 +343,8 @@ cdef class Endpoint:
         return self._events[:self.state.event_count]
 
     def clear(self) -> int:
-        """Empty inbox and events. Snapshots flagged undecodable are withdrawn from acknowledgment first (before the next
+        """Empty inbox and events. Snapshots flagged undecodable are withdrawn from acknowledgment first (before the
+        next
         `outbound`); returns how many."""
         cdef uint32_t withdrawn
         with nogil:
@@ -451,7 +376,8 @@ cdef class Endpoint:
         return [(self.state.rejected_ids[i], self.state.rejected_digests[i]) for i in range(self.state.rejected_count)]
 
     def stats(self, handle: int | None = None):
-        """Measurements of one session or of all live ones: an array of STATS_DTYPE. A round trip of 0 is not measured yet."""
+        """Measurements of one session or of all live ones: an array of STATS_DTYPE. A round trip of 0 is not measured
+        yet."""
         cdef uint32_t slot, count = 0
         cdef StatsRecord* out
         cdef Connection* connection

@@ -97,7 +97,8 @@ cdef inline void put_u64(uint8_t* out, uint64_t value) noexcept nogil:
     for i in range(8):
         out[i] = <uint8_t>(value >> (8 * i))
 
-cdef inline uint32_t put_control(Connection* connection, uint8_t* out, SentPacket* packet, uint64_t now_us) noexcept nogil:
+cdef inline uint32_t put_control(Connection* connection, uint8_t* out, SentPacket* packet,
+                                 uint64_t now_us) noexcept nogil:
     """CONFIRM, PONG, PING: what the connection wants of them."""
     cdef uint32_t at = 0
     if connection.want & WANT_CONFIRM:
@@ -130,7 +131,9 @@ cdef inline uint32_t put_inputs(Connection* connection, uint8_t* out, uint32_t r
         run = 0
         size = 0
         number = first
-        while number - connection.inputs.newest - 1 != 0 and connection.inputs.ring[number % INPUT_POSITIONS].kind == entry.kind:
+        while number - connection.inputs.newest - 1 != 0:
+            if connection.inputs.ring[number % INPUT_POSITIONS].kind != entry.kind:
+                break
             size += 1 + connection.inputs.ring[number % INPUT_POSITIONS].length
             run += 1
             number += 1
@@ -181,18 +184,19 @@ cdef inline uint32_t put_nodes(EndpointState* state, Connection* connection, uin
 cdef inline uint32_t put_units(EndpointState* state, Connection* connection, uint8_t* out, uint32_t room,
                                SentPacket* packet) noexcept nogil:
     """Reliable units in one row of numbers, as many as fit."""
-    cdef uint32_t at = 0, body, start
+    cdef uint32_t at = 0, body
     cdef uint64_t number, first = 0
     cdef Unit* unit
     while reliable_next(&connection.send, &number):
         unit = &connection.send.units[number & RELIABLE_MASK]
         body = 4 + (4 if unit.count > 0 else 0) + unit.length
-        if body + 2 > room - at or (packet.unit_count > 0 and number != first + packet.unit_count) or packet.unit_count == 255:
+        if body + 2 > room - at or packet.unit_count == 255:
+            break
+        if packet.unit_count > 0 and number != first + packet.unit_count:
             break
         if packet.unit_count == 0:
             first = number
             packet.unit_first = <uint32_t>number
-        start = at
         at += put_length(out + at, body)
         out[at] = <uint8_t>(CHANNEL_RELIABLE | (HEAD_FRAGMENT if unit.count > 0 else 0))
         out[at + 1] = 0
@@ -210,11 +214,12 @@ cdef inline uint32_t put_units(EndpointState* state, Connection* connection, uin
         packet.flags |= SENT_ELICITING
     return at
 
-cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch* batch, uint64_t now_us, bint closing) noexcept nogil:
+cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch* batch, uint64_t now_us,
+                            bint closing) noexcept nogil:
     """Fill, number, seal and remember one packet: a PACKET_ code. With PACKET_NO_ROOM nothing has happened."""
     cdef Datagram* datagram = batch_next(batch)
     cdef uint8_t* data
-    cdef uint32_t at = HEADER_SIZE, end, mtu
+    cdef uint32_t at = HEADER_SIZE, end
     cdef SentPacket packet
     cdef SentPacket* evicted
     cdef Header header
@@ -254,7 +259,8 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
     header.flags = FLAGS_SEALED
     header.sequence = connection.recovery.next_sequence
     header_pack(data, &header)
-    aead_seal(&connection.send_key, connection.id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE, at - HEADER_SIZE)
+    aead_seal(&connection.send_key, connection.id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE,
+              at - HEADER_SIZE)
     packet.size = <uint16_t>(at + connection.send_key.tag_size)
     recovery_sent(&connection.recovery, &packet, now_us)
     datagram.length = packet.size
@@ -276,7 +282,7 @@ cdef inline bint wants_packet(EndpointState* state, Connection* connection, uint
     return connection.recovery.eliciting_in_flight < SENT_POSITIONS - 16 and reliable_wants(&connection.send)
 
 cdef inline void probe(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
-    """The probe timeout struck: the oldest packet's units go again, and something that elicits is sent (RFC 9002 6.2.4)."""
+    """The probe timeout struck: the oldest units go again, and something that elicits is sent (RFC 9002 6.2.4)."""
     cdef uint64_t sequence = connection.recovery.oldest
     cdef SentPacket* packet
     connection.recovery.pto_count += 1
@@ -294,19 +300,21 @@ cdef inline void probe(EndpointState* state, Connection* connection, uint64_t no
 
 cdef inline void run_timers(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
     """Loss by time, probes, pings, idle timeout of one live connection."""
+    cdef uint64_t probe_us
     if now_us >= connection.last_received_us + connection.idle_timeout_us:
         connection.reason = BYE_IDLE_TIMEOUT
         connection_release(state, connection, now_us)
         return
+    probe_us = connection.recovery.last_eliciting_us + recovery_pto(&connection.recovery, connection.peer_ack_delay_us)
     if connection.recovery.loss_time_us != 0 and connection.recovery.loss_time_us <= now_us:
         detect_losses(state, connection, now_us)
-    elif (connection.recovery.eliciting_in_flight > 0 and
-            connection.recovery.last_eliciting_us + recovery_pto(&connection.recovery, connection.peer_ack_delay_us) <= now_us):
+    elif connection.recovery.eliciting_in_flight > 0 and probe_us <= now_us:
         probe(state, connection, now_us)
     if now_us >= connection.last_sent_us + state.limits.ping_us:
         connection.want |= WANT_PING
 
-cdef inline bint flush_connection(EndpointState* state, Connection* connection, Batch* batch, uint64_t now_us) noexcept nogil:
+cdef inline bint flush_connection(EndpointState* state, Connection* connection, Batch* batch,
+                                  uint64_t now_us) noexcept nogil:
     """Send what one connection has to say; False when the batch is full and more waits."""
     cdef uint32_t packets = 0, slot = handle_slot(connection.handle)
     cdef int sent

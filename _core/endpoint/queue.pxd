@@ -53,8 +53,8 @@ cdef enum:
     SNAPSHOT_LIMIT = FRAME_LIMIT - 3
     UNRELIABLE_LIMIT = FRAGMENT_PARTS * FRAGMENT_SIZE - 1
 
-cdef inline uint8_t* node_push(EndpointState* state, Connection* connection, uint32_t body, uint8_t channel, uint8_t kind,
-                               uint32_t token) noexcept nogil:
+cdef inline uint8_t* node_push(EndpointState* state, Connection* connection, uint32_t body, uint8_t channel,
+                               uint8_t kind, uint32_t token) noexcept nogil:
     """A node for a frame of `body` bytes; returns where its body goes. The caller made sure of room."""
     cdef uint32_t index = state.node_count
     cdef OutboxNode* node = &state.nodes[index]
@@ -77,7 +77,8 @@ cdef inline uint8_t* node_push(EndpointState* state, Connection* connection, uin
     return frame + used
 
 cdef inline bint outbox_room(const EndpointState* state, uint32_t nodes, uint32_t size) noexcept nogil:
-    return nodes <= state.limits.outbox_nodes - state.node_count and size <= state.limits.outbox_bytes - state.outbox_used
+    return (nodes <= state.limits.outbox_nodes - state.node_count
+            and size <= state.limits.outbox_bytes - state.outbox_used)
 
 cdef inline void overtake_latest(EndpointState* state, Connection* connection, uint8_t kind) noexcept nogil:
     """A newer `latest` message makes the one that still waits pointless."""
@@ -112,8 +113,8 @@ cdef inline int queue_fragments(EndpointState* state, Connection* connection, ui
     connection.fragment_id += 1
     return QUEUED
 
-cdef inline int queue_message(EndpointState* state, Connection* connection, uint8_t channel, uint8_t kind, uint32_t token,
-                              const uint8_t* payload, uint32_t length) noexcept nogil:
+cdef inline int queue_message(EndpointState* state, Connection* connection, uint8_t channel, uint8_t kind,
+                              uint32_t token, const uint8_t* payload, uint32_t length) noexcept nogil:
     """Take one message for one live connection; returns a QUEUE_ code."""
     cdef uint8_t* out
     if connection == NULL or connection.state != STATE_LIVE:
@@ -173,15 +174,15 @@ cdef inline uint32_t queue_records(EndpointState* state, MessageRecord* records,
         if record.offset > arena_size or record.length > arena_size - record.offset:
             code = QUEUE_TOO_LONG
         else:
-            code = queue_message(state, connection_of(state, record.connection), record.channel, record.kind, record.number,
-                                 arena + record.offset, record.length)
+            code = queue_message(state, connection_of(state, record.connection), record.channel, record.kind,
+                                 record.number, arena + record.offset, record.length)
         record.flags = <uint16_t>code
         refused += code != QUEUED
     return refused
 
 cdef inline uint32_t collect_inputs(EndpointState* state) noexcept nogil:
     """Server, once a tick: one input of every session that has one into the inbox, two where they pile up."""
-    cdef uint32_t slot, i, times, taken = 0
+    cdef uint32_t slot, _i, times, taken = 0
     cdef Connection* connection
     cdef Input* entry
     cdef uint8_t* payload
@@ -197,9 +198,10 @@ cdef inline uint32_t collect_inputs(EndpointState* state) noexcept nogil:
                 continue
             connection.inputs.primed = True
         times = 2 if connection.inputs.depth > INPUT_DEEP else 1
-        for i in range(times):
+        for _i in range(times):
             entry = input_pop(&connection.inputs)
-            if inbox_push(state, connection.handle, entry.time_us, CHANNEL_INPUT, entry.kind, entry.number, entry.length, &payload) == NULL:
+            if inbox_push(state, connection.handle, entry.time_us, CHANNEL_INPUT, entry.kind, entry.number,
+                          entry.length, &payload) == NULL:
                 drop_message(state, DROP_INBOX_FULL)
                 continue
             memcpy(payload, entry.data, entry.length)

@@ -1,12 +1,12 @@
 """EndpointState: all memory of an endpoint, its limits, its queues toward the application, its counters.
 
 Owner    The Endpoint class (endpoint.pyx) allocates everything at start-up and frees it at the end.
-Limit    `capacity` sessions, `half_open_capacity` handshakes, inbox and events of fixed size, a slab of blocks shared by all
-         with a quota per session. What does not fit is refused and counted.
+Limit    `capacity` sessions, `half_open_capacity` handshakes, inbox and events of fixed size, a slab of blocks shared
+         by all with a quota per session. What does not fit is refused and counted.
 Threads  One at a time.
 
-received = accepted + Σ drops holds for datagrams at every moment; what happens to the messages inside an accepted one is
-counted apart, in message_drops.
+received = accepted + Σ drops holds for datagrams at every moment; what happens to the messages inside an accepted one
+is counted apart, in message_drops.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -112,7 +112,7 @@ cdef struct EndpointState:
     uint32_t* next_free
     uint64_t* deadlines         # per slot: when outbound must look at it, 0 never
     uint8_t* dirty              # per slot: something waits to be sent now
-    Table sessions              # connection id (server) or id and address (client) -> slot, or half-open index | HALF_BIT
+    Table sessions              # id (server), id and address (client) -> slot, or half-open index | HALF_BIT
     Table echoes                # echo -> half-open index (server) or attempt (client)
     Table spent                 # server: ephemerals that became sessions, so that a replayed CONNECT gets nothing
     uint64_t* spent_ring
@@ -192,8 +192,8 @@ cdef inline bint event_push(EndpointState* state, uint64_t connection, uint64_t 
     state.event_count += 1
     return True
 
-cdef inline MessageRecord* inbox_push(EndpointState* state, uint64_t connection, uint64_t time_us, uint8_t channel, uint8_t kind,
-                                      uint32_t number, uint32_t length, uint8_t** payload) noexcept nogil:
+cdef inline MessageRecord* inbox_push(EndpointState* state, uint64_t connection, uint64_t time_us, uint8_t channel,
+                                      uint8_t kind, uint32_t number, uint32_t length, uint8_t** payload) noexcept nogil:
     """Room for one message of `length` bytes, to be filled at `payload`; NULL when the inbox is full."""
     cdef MessageRecord* record
     if state.inbox_count >= state.limits.inbox_records or length > state.limits.inbox_bytes - state.inbox_used:

@@ -1,8 +1,8 @@
 """Hash table from a u64 to a u32: connection ids, echoes of handshakes, ephemerals that are half open.
 
 Owner    A Table belongs to one endpoint.
-Limit    `capacity` entries at a load of at most one half; keys are mixed with a secret, so that a peer who picks them (an
-         ephemeral) cannot pick where they land.
+Limit    `capacity` entries at a load of at most one half; keys are mixed with a secret, so that a peer who picks them
+         (an ephemeral) cannot pick where they land.
 Threads  One at a time.
 
 Open addressing with linear probing and deletion by shifting back: no tombstones, so probes stay short for ever.

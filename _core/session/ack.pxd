@@ -56,7 +56,8 @@ cdef inline void ack_note(AckState* state, uint64_t sequence, uint64_t time_us, 
     if not state.some:
         state.floor = sequence
     elif sequence < state.floor:
-        # It came late: blocks sent so far reached only down to the old floor, so their acknowledgment must not raise it.
+        # It came late: blocks sent so far reached only down to the old floor, so their acknowledgment must not raise
+        # it.
         state.floor = sequence
         state.floor_since = next_own_sequence
     state.some = True

@@ -1,8 +1,9 @@
 """Reliable ordered delivery: units that go again until they are acknowledged, and units that wait for their turn.
 
 Owner    Both halves lie inside the connection; the bytes of units lie in the endpoint's slab.
-Limit    RELIABLE_POSITIONS units queued, RELIABLE_WINDOW of them outstanding beyond the oldest that is not acknowledged; a
-         message is at most RELIABLE_MESSAGE_UNITS units, and a session holds at most its quota of blocks.
+Limit    RELIABLE_POSITIONS units queued, RELIABLE_WINDOW of them outstanding beyond the oldest that is not
+         acknowledged; a message is at most RELIABLE_MESSAGE_UNITS units, and a session holds at most its quota of
+         blocks.
 Threads  One at a time per connection.
 
     sending    base ......... next          base = oldest unit not acknowledged; number & RELIABLE_MASK is its position
@@ -56,8 +57,10 @@ cdef struct ReliableReceive:
 cdef inline uint32_t reliable_units(uint32_t length) noexcept nogil:
     return 1 if length <= RELIABLE_UNIT_SIZE else (length + RELIABLE_UNIT_SIZE - 1) // RELIABLE_UNIT_SIZE
 
-cdef inline bint reliable_queue(ReliableSend* send, Slab* slab, const uint8_t* data, uint32_t length, uint32_t quota_blocks) noexcept nogil:
-    """Cut a message into units and keep them; False when it is too long or there is no room, and then nothing is kept."""
+cdef inline bint reliable_queue(ReliableSend* send, Slab* slab, const uint8_t* data, uint32_t length,
+                                uint32_t quota_blocks) noexcept nogil:
+    """Cut a message into units and keep them; False when it is too long or there is no room, and then nothing is
+    kept."""
     cdef uint32_t units = reliable_units(length), i, part, done = 0, blocks = 0
     cdef Unit* unit
     if length > RELIABLE_MESSAGE_LIMIT or units > RELIABLE_MESSAGE_UNITS:
@@ -182,7 +185,9 @@ cdef inline int reliable_receive(ReliableReceive* receive, Slab* slab, uint16_t 
     unit.index = index
     unit.count = count
     unit.state = UNIT_IN_FLIGHT
-    while receive.missing - receive.expected < RELIABLE_POSITIONS and receive.units[receive.missing & RELIABLE_MASK].state != UNIT_FREE:
+    while receive.missing - receive.expected < RELIABLE_POSITIONS:
+        if receive.units[receive.missing & RELIABLE_MASK].state == UNIT_FREE:
+            break
         receive.missing += 1
     return UNIT_STORED
 
@@ -213,9 +218,9 @@ cdef inline int reliable_ready(const ReliableReceive* receive, uint32_t* units, 
 
 cdef inline void reliable_taken(ReliableReceive* receive, Slab* slab, uint32_t units) noexcept nogil:
     """The first `units` units were delivered."""
-    cdef uint32_t i
+    cdef uint32_t _i
     cdef Unit* unit
-    for i in range(units):
+    for _i in range(units):
         unit = &receive.units[receive.expected & RELIABLE_MASK]
         receive.blocks -= slab_blocks(unit.length)
         slab_release(slab, unit.chain)

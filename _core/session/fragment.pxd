@@ -1,8 +1,9 @@
 """Unreliable messages in parts: cutting is trivial, putting together is where an attacker would like to live.
 
 Owner    One Fragments belongs to one endpoint; its sets hold chains of the endpoint's slab.
-Limit    FRAGMENT_SETS sets in all and FRAGMENT_SETS_PER_SESSION per session (the oldest gives way), FRAGMENT_PARTS parts of
-         FRAGMENT_SIZE bytes, FRAGMENT_LIFE_US of patience. Declared sizes are never trusted: only what arrived is stored.
+Limit    FRAGMENT_SETS sets in all and FRAGMENT_SETS_PER_SESSION per session (the oldest gives way), FRAGMENT_PARTS
+         parts of FRAGMENT_SIZE bytes, FRAGMENT_LIFE_US of patience. Declared sizes are never trusted: only what
+         arrived is stored.
 Threads  One at a time.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -88,9 +89,11 @@ cdef inline FragmentSet* fragment_find(Fragments* fragments, Slab* slab, uint64_
     fragments.live += 1
     return empty
 
-cdef inline int fragment_add(Fragments* fragments, Slab* slab, uint64_t connection, uint16_t id, uint8_t index, uint8_t count,
-                             const uint8_t* data, uint32_t length, uint64_t now_us, FragmentSet** out) noexcept nogil:
-    """Keep one part; returns a FRAGMENT_ code, and with FRAGMENT_COMPLETE the set in `out` (drop it when it was read)."""
+cdef inline int fragment_add(Fragments* fragments, Slab* slab, uint64_t connection, uint16_t id, uint8_t index,
+                             uint8_t count, const uint8_t* data, uint32_t length, uint64_t now_us,
+                             FragmentSet** out) noexcept nogil:
+    """Keep one part; returns a FRAGMENT_ code, and with FRAGMENT_COMPLETE the set in `out` (drop it when it was
+    read)."""
     cdef FragmentSet* chosen
     if count < 2 or count > FRAGMENT_PARTS or index >= count:
         return FRAGMENT_BAD

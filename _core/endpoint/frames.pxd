@@ -1,0 +1,294 @@
+"""Frames of an opened body: what each channel's messages do (docs/protocol.md 5.2, 5.3).
+
+Owner    Works on the endpoint's state; payloads are copied into the inbox or the slab.
+Limit    Lengths, counts and numbers are checked against what arrived; what does not fit is counted and not kept.
+Threads  One at a time.
+"""
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from shadowland._core.base.records cimport MessageRecord
+from shadowland._core.base.slab cimport slab_load
+from shadowland._core.base.status cimport (
+    BYE_FLOW_VIOLATION,
+    BYE_NONE,
+    BYE_PROTOCOL_VIOLATION,
+    DROP_BAD_FRAGMENT,
+    DROP_BAD_FRAME,
+    DROP_BLOCKS_FULL,
+    DROP_DUPLICATE,
+    DROP_INBOX_FULL,
+    DROP_STALE,
+    DROP_UNEXPECTED,
+    DROP_UNKNOWN_CHANNEL,
+    DROP_UNKNOWN_MESSAGE,
+)
+from shadowland._core.endpoint.connection cimport (
+    CHANNEL_CONTROL,
+    CHANNEL_INPUT,
+    CHANNEL_LATEST,
+    CHANNEL_RELIABLE,
+    CHANNEL_SNAPSHOT,
+    CHANNEL_UNRELIABLE,
+    CONTROL_CLOSE,
+    CONTROL_CONFIRM,
+    CONTROL_PING,
+    CONTROL_PONG,
+    HEAD_FRAGMENT,
+    WANT_PONG,
+    Connection,
+    input_take,
+    latest_accept,
+)
+from shadowland._core.endpoint.delivery cimport connection_close, connection_release, mark_dirty
+from shadowland._core.endpoint.state cimport (
+    ROLE_CLIENT,
+    ROLE_SERVER,
+    EndpointState,
+    drop_message,
+    inbox_push,
+)
+from shadowland._core.session.channel cimport (
+    RELIABLE_MASK,
+    RELIABLE_UNIT_SIZE,
+    UNIT_DUPLICATE,
+    UNIT_NO_ROOM,
+    UNIT_STORED,
+    reliable_ready,
+    reliable_receive,
+    reliable_taken,
+)
+from shadowland._core.session.fragment cimport (
+    FRAGMENT_BAD,
+    FRAGMENT_COMPLETE,
+    FRAGMENT_DUPLICATE,
+    FRAGMENT_NO_ROOM,
+    FragmentSet,
+    fragment_add,
+    fragment_drop,
+    fragment_length,
+    fragment_read,
+)
+
+cdef enum:
+    FRAME_FINE = 0
+    FRAME_ELICITS = 1
+    FRAME_NOT_KEPT = 2                  # the packet must not be acknowledged
+    FRAME_ENDED = 4                     # the session was closed while reading
+
+cdef inline int violation(EndpointState* state, Connection* connection, uint8_t reason, uint64_t now_us) noexcept nogil:
+    connection_close(state, connection, reason, now_us)
+    return FRAME_ENDED
+
+cdef inline int deliver(EndpointState* state, Connection* connection, uint8_t channel, uint32_t number,
+                        const uint8_t* data, uint32_t length, uint64_t time_us) noexcept nogil:
+    """Put a whole message (kind ‖ payload) into the inbox."""
+    cdef uint8_t* payload
+    if length < 1 or data[0] == 0 or data[0] > 200:
+        drop_message(state, DROP_UNKNOWN_MESSAGE)
+        return FRAME_ELICITS
+    if inbox_push(state, connection.handle, time_us, channel, data[0], number, length - 1, &payload) == NULL:
+        drop_message(state, DROP_INBOX_FULL)
+        return FRAME_ELICITS | FRAME_NOT_KEPT
+    memcpy(payload, data + 1, length - 1)
+    return FRAME_ELICITS
+
+cdef inline int deliver_ready(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
+    """Hand out reliable messages that are whole and next in order. What the inbox cannot take stays stored."""
+    cdef uint32_t units, length, i, done
+    cdef int ready
+    cdef uint8_t kind
+    cdef uint8_t* payload
+    cdef MessageRecord* record
+    cdef uint64_t number
+    while True:
+        ready = reliable_ready(&connection.receive, &units, &length)
+        if ready < 0:
+            return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
+        if ready == 0:
+            return FRAME_FINE
+        record = inbox_push(state, connection.handle, now_us, CHANNEL_RELIABLE, 0,
+                            <uint32_t>connection.receive.expected, length, &payload)
+        if record == NULL:
+            return FRAME_FINE
+        done = 0
+        for i in range(units):
+            number = connection.receive.expected + i
+            slab_load(&state.slab, connection.receive.units[number & RELIABLE_MASK].chain, payload + done,
+                      connection.receive.units[number & RELIABLE_MASK].length)
+            done += connection.receive.units[number & RELIABLE_MASK].length
+        reliable_taken(&connection.receive, &state.slab, units)
+        # The kind is cut off in place: the record begins one byte later.
+        kind = payload[0] if length > 0 else 0
+        if kind == 0 or kind > 200:
+            drop_message(state, DROP_UNKNOWN_MESSAGE)
+            state.inbox_count -= 1
+            state.inbox_used -= length
+            continue
+        record.kind = kind
+        record.offset += 1
+        record.length -= 1
+
+cdef inline int read_reliable(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
+                              bint fragment, uint64_t now_us) noexcept nogil:
+    cdef uint32_t header = 7 if fragment else 3
+    cdef uint16_t low, index = 0, count = 0
+    cdef int kept
+    if length < header or data[0] != 0 or length - header > RELIABLE_UNIT_SIZE:
+        return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
+    low = data[1] | <uint16_t>(data[2] << 8)
+    if fragment:
+        index = data[3] | <uint16_t>(data[4] << 8)
+        count = data[5] | <uint16_t>(data[6] << 8)
+        if count < 2:
+            return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
+    kept = reliable_receive(&connection.receive, &state.slab, low, index, count, data + header, length - header,
+                            state.limits.session_blocks)
+    if kept == UNIT_STORED:
+        return deliver_ready(state, connection, now_us) | FRAME_ELICITS
+    if kept == UNIT_DUPLICATE:
+        drop_message(state, DROP_DUPLICATE)
+        return FRAME_ELICITS
+    if kept == UNIT_NO_ROOM:
+        drop_message(state, DROP_BLOCKS_FULL)
+        return FRAME_ELICITS | FRAME_NOT_KEPT
+    return violation(state, connection, BYE_FLOW_VIOLATION if kept == 3 else BYE_PROTOCOL_VIOLATION, now_us)
+
+cdef inline int read_fragment(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
+                              uint64_t sequence, uint64_t now_us) noexcept nogil:
+    cdef FragmentSet* complete
+    cdef int kept
+    cdef uint32_t total
+    cdef uint8_t kind
+    cdef uint8_t* payload
+    cdef MessageRecord* record
+    if length < 4:
+        drop_message(state, DROP_BAD_FRAGMENT)
+        return FRAME_ELICITS
+    kept = fragment_add(&state.fragments, &state.slab, connection.handle, data[0] | <uint16_t>(data[1] << 8), data[2],
+                        data[3], data + 4, length - 4, now_us, &complete)
+    if kept == FRAGMENT_BAD:
+        drop_message(state, DROP_BAD_FRAGMENT)
+    elif kept == FRAGMENT_DUPLICATE:
+        drop_message(state, DROP_DUPLICATE)
+    elif kept == FRAGMENT_NO_ROOM:
+        drop_message(state, DROP_BLOCKS_FULL)
+    elif kept == FRAGMENT_COMPLETE:
+        total = fragment_length(complete)
+        record = inbox_push(state, connection.handle, now_us, CHANNEL_UNRELIABLE, 0, <uint32_t>sequence, total,
+                            &payload)
+        if record == NULL:
+            drop_message(state, DROP_INBOX_FULL)
+        else:
+            fragment_read(complete, &state.slab, payload)
+            kind = payload[0]
+            record.kind = kind
+            record.offset += 1
+            record.length -= 1
+            if kind == 0 or kind > 200:
+                drop_message(state, DROP_UNKNOWN_MESSAGE)
+                state.inbox_count -= 1
+                state.inbox_used -= total
+        fragment_drop(&state.fragments, &state.slab, complete)
+    return FRAME_ELICITS
+
+cdef inline int read_inputs(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
+                            uint64_t now_us) noexcept nogil:
+    """kind ‖ newest u16 ‖ count ‖ count × (length ‖ payload): those newer than all so far go into the jitter buffer."""
+    cdef uint32_t at = 4, count, i, _i, size
+    cdef uint16_t low
+    cdef int ahead
+    if length < 4 or state.role != ROLE_SERVER:
+        drop_message(state, DROP_BAD_FRAME)
+        return FRAME_ELICITS
+    count = data[3]
+    if count < 1 or count > 8 or data[0] == 0 or data[0] > 200:
+        drop_message(state, DROP_BAD_FRAME)
+        return FRAME_ELICITS
+    for _i in range(count):                         # whole first: nothing of a malformed frame is used
+        if at >= length or data[at] > 60 or length - at - 1 < data[at]:
+            drop_message(state, DROP_BAD_FRAME)
+            return FRAME_ELICITS
+        at += 1 + data[at]
+    if at != length:
+        drop_message(state, DROP_BAD_FRAME)
+        return FRAME_ELICITS
+    at = 4
+    for i in range(count):
+        size = data[at]
+        low = <uint16_t>((data[1] | data[2] << 8) - (count - 1 - i))
+        ahead = <int16_t>(low - <uint16_t>(connection.inputs.newest & 0xFFFF))
+        if ahead > 0 and not input_take(&connection.inputs, connection.inputs.newest + <uint32_t>ahead, data[0],
+                                        data + at + 1, <uint8_t>size, now_us):
+            drop_message(state, DROP_STALE)         # the jitter buffer was full: the oldest input gave way
+        at += 1 + size
+    return FRAME_ELICITS
+
+cdef inline uint64_t get_u64(const uint8_t* data) noexcept nogil:
+    cdef uint64_t value = 0
+    cdef uint32_t i
+    for i in range(8):
+        value |= <uint64_t>data[i] << (8 * i)
+    return value
+
+cdef inline int read_control(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
+                             uint64_t now_us) noexcept nogil:
+    if length == 1 and data[0] == CONTROL_CONFIRM:
+        return FRAME_ELICITS
+    if length == 9 and data[0] == CONTROL_PING:
+        connection.pong_time = get_u64(data + 1)
+        connection.want |= WANT_PONG
+        mark_dirty(state, connection)
+        return FRAME_ELICITS
+    if length == 17 and data[0] == CONTROL_PONG:
+        # Half a round trip ago the peer's clock showed this; modulo 2**64, as clocks may start anywhere.
+        connection.clock_offset_us = get_u64(data + 9) + connection.recovery.smoothed_rtt_us // 2 - now_us
+        return FRAME_ELICITS
+    if length == 2 and data[0] == CONTROL_CLOSE:
+        connection.reason = data[1] if data[1] != BYE_NONE else <uint8_t>BYE_PROTOCOL_VIOLATION
+        connection_release(state, connection, now_us)
+        return FRAME_ENDED
+    drop_message(state, DROP_BAD_FRAME)
+    return FRAME_ELICITS
+
+cdef inline int read_frame(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
+                           uint64_t sequence, uint64_t now_us) noexcept nogil:
+    """One frame: head and what follows. Returns FRAME_ bits."""
+    cdef uint8_t channel = data[0] & 7, bits = data[0] & 0xF8
+    cdef uint8_t* payload
+    cdef bint known
+    if channel == CHANNEL_RELIABLE:
+        if bits & ~HEAD_FRAGMENT:
+            return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
+        return read_reliable(state, connection, data + 1, length - 1, bits != 0, now_us)
+    if bits != 0 and not (bits == HEAD_FRAGMENT and channel == CHANNEL_UNRELIABLE):
+        drop_message(state, DROP_BAD_FRAME)
+        return FRAME_ELICITS
+    if channel == CHANNEL_SNAPSHOT:
+        if state.role != ROLE_CLIENT:
+            drop_message(state, DROP_UNEXPECTED)
+            return FRAME_ELICITS
+        if inbox_push(state, connection.handle, now_us, CHANNEL_SNAPSHOT, 0, <uint32_t>sequence, length - 1,
+                      &payload) == NULL:
+            drop_message(state, DROP_INBOX_FULL)
+            return FRAME_ELICITS | FRAME_NOT_KEPT
+        memcpy(payload, data + 1, length - 1)
+        return FRAME_ELICITS
+    if channel == CHANNEL_INPUT:
+        return read_inputs(state, connection, data + 1, length - 1, now_us)
+    if channel == CHANNEL_UNRELIABLE:
+        if bits:
+            return read_fragment(state, connection, data + 1, length - 1, sequence, now_us)
+        return deliver(state, connection, CHANNEL_UNRELIABLE, <uint32_t>sequence, data + 1, length - 1, now_us)
+    if channel == CHANNEL_LATEST:
+        if length < 2 or data[1] == 0 or data[1] > 200:
+            drop_message(state, DROP_UNKNOWN_MESSAGE)
+            return FRAME_ELICITS
+        if not latest_accept(&connection.latest, data[1], sequence, &known):
+            drop_message(state, DROP_STALE if known else DROP_UNKNOWN_MESSAGE)
+            return FRAME_ELICITS
+        return deliver(state, connection, CHANNEL_LATEST, <uint32_t>sequence, data + 1, length - 1, now_us)
+    if channel == CHANNEL_CONTROL:
+        return read_control(state, connection, data + 1, length - 1, now_us)
+    drop_message(state, DROP_UNKNOWN_CHANNEL)
+    return FRAME_ELICITS

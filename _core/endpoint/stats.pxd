@@ -1,0 +1,40 @@
+"""What is measured of a session, as a record that NumPy reads.
+
+Owner    The caller, of the records.
+Limit    One fixed record a session; Endpoint compares its size with STATS_DTYPE at import.
+Threads  As its endpoint.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+
+from shadowland._core.endpoint.connection cimport Connection
+
+cdef struct StatsRecord:
+    uint64_t connection
+    uint64_t rtt_us
+    uint64_t rtt_variance_us
+    uint64_t min_rtt_us
+    uint64_t packets_in
+    uint64_t packets_out
+    uint64_t bytes_in
+    uint64_t bytes_out
+    uint64_t packets_lost
+    uint64_t packets_acked
+    uint64_t clock_offset_us
+    uint32_t units_waiting
+    uint32_t inputs_waiting
+
+cdef inline void fill_stats(StatsRecord* out, const Connection* connection) noexcept nogil:
+    """Copy what is measured of one connection."""
+    out.connection = connection.handle
+    out.rtt_us = connection.recovery.smoothed_rtt_us
+    out.rtt_variance_us = connection.recovery.rtt_variance_us
+    out.min_rtt_us = connection.recovery.min_rtt_us
+    out.packets_in = connection.packets_in
+    out.packets_out = connection.packets_out
+    out.bytes_in = connection.bytes_in
+    out.bytes_out = connection.bytes_out
+    out.packets_lost = connection.recovery.lost_packets
+    out.packets_acked = connection.recovery.acked_packets
+    out.clock_offset_us = connection.clock_offset_us
+    out.units_waiting = <uint32_t>(connection.send.next - connection.send.base)
+    out.inputs_waiting = connection.inputs.depth
