@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DURATION ?= 10
+NAME ?= echo
 ROOM ?= session/replay
 
 BIN := $(abspath $(VENV))/bin
@@ -20,7 +21,7 @@ export SHADOWLAND_VECTORS
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test quick pytest lint lint-python lint-cython stubs wheel annotate demo clean
+.PHONY: help build debug test quick pytest bench compare lint lint-python lint-cython stubs wheel annotate demo clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -100,6 +101,12 @@ annotate: build ## Cython's annotated HTML of ROOM= (as in session/replay), in b
 		-X boundscheck=False -X initializedcheck=False -X wraparound=False -X cdivision=True \
 		-o build/annotate/$(ROOM).c _core/$(ROOM).pyx
 	@echo build/annotate/$(ROOM).html
+
+bench: build ## measure: make bench NAME=echo ARGS="--rounds 5", its JSON line last
+	@$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
+
+compare: build ## two results of one benchmark side by side: make compare A=before.json B=after.json
+	@$(BIN)/python -m benchmarks.compare $(A) $(B)
 
 demo: build ## a server and bots on this machine for DURATION= seconds
 	@$(BIN)/shadowland-server demo --duration $(DURATION)

@@ -1,0 +1,53 @@
+"""The benchmark programs run and say what they promise; what they measure is no test's business."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_echo_measures_every_server_and_its_json_stands_alone() -> None:
+    done = run("benchmarks.echo", "--json", "--rounds", "1", "--seconds", "0.05", "--clients", "8",
+               "--servers", "bare,batches,endpoint")
+    assert done.returncode == 0, done.stderr
+    assert "endpoint" in done.stderr                            # the table
+    document = json.loads(done.stdout)
+    assert document["benchmark"] == "echo" and document["settings"]["clients"] == 8
+    assert [(row["server"], row["size"]) for row in document["rows"]] == [
+        (server, size) for size in (64, 1000) for server in ("bare", "batches", "endpoint")
+    ]
+    assert all(row["cpu_us"] > 0 and row["messages_per_s"] > 0 for row in document["rows"])
+    assert {row["ratio"] for row in document["rows"] if row["server"] == "bare"} == {1.0}
+
+
+def test_an_unknown_server_is_named() -> None:
+    done = run("benchmarks.echo", "--servers", "bare,twisted")
+    assert done.returncode == 1 and "twisted" in done.stderr and "asyncio" in done.stderr
+
+
+def result(path: Path, benchmark: str, cpu_us: float) -> str:
+    rows = [{"server": "bare", "size": 64, "cpu_us": cpu_us, "note": "text"}]
+    path.write_text("a table\n" + json.dumps({"benchmark": benchmark, "keys": ["server", "size"], "rows": rows}) + "\n")
+    return str(path)
+
+
+def test_compare_sets_two_results_side_by_side(tmp_path: Path) -> None:
+    done = run("benchmarks.compare", result(tmp_path / "a", "echo", 2.0), result(tmp_path / "b", "echo", 3.0))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].split() == ["bare", "64", "cpu_us", "2.0", "3.0", "1.5"]
+
+
+def test_compare_refuses_what_cannot_be_compared(tmp_path: Path) -> None:
+    echo, other = result(tmp_path / "a", "echo", 2.0), result(tmp_path / "b", "pipeline", 3.0)
+    (tmp_path / "c").write_text("no JSON at all\n")
+    for words, sentence in (
+        ((echo, other), "only runs of the same benchmark"), ((echo, str(tmp_path / "c")), "/c: "),
+        ((echo, str(tmp_path / "missing")), "No such file"),
+    ):
+        done = run("benchmarks.compare", *words)
+        assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
