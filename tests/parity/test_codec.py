@@ -1,5 +1,7 @@
 """Invariant: on any message class, for any numbers, texts and bytes, the compiled codec and the reference give the same
 bytes, the same values and the same refusals; and a batch is its messages one by one."""
+import ctypes
+import mmap
 from typing import Any
 
 import numpy as np
@@ -129,7 +131,7 @@ def test_a_batch_is_its_messages_one_by_one(message_class: Class, data: st.DataO
     assert [again[start:start + size] for start, size in zip(starts, sizes, strict=True)] == good
 
 
-def decode(codec: MessageCodec, arena: bytes, offsets: Any, lengths: Any, width: int,
+def decode(codec: MessageCodec, arena: Any, offsets: Any, lengths: Any, width: int,
            texts: int) -> tuple[Any, Any, Any]:
     count = len(offsets)
     matrix, spans = np.full((count, width), 77, np.int32), np.full((count, texts, 2), 77, np.uint32)
@@ -172,6 +174,13 @@ def test_a_text_has_one_encoding(payload: str, text: str | None) -> None:
     expected: tuple[list[int], list[str]] | None = None if text is None else ([], [text])
     assert MessageCodec([], [200]).decode_one(bytes.fromhex(payload)) == expected
     assert Codec([], [200]).decode(bytes.fromhex(payload)) == expected
+
+
+def test_a_text_is_limited_in_characters() -> None:
+    for text, fits in [("ab", True), ("€😀", True), ("abc", False), ("€€€", False)]:
+        payload = bytes([len(text.encode())]) + text.encode()
+        assert (MessageCodec([], [2]).decode_one(payload) is not None) is fits
+        assert MessageCodec([], [2]).encode_one([], [text.encode()]) == (payload if fits else None)
 
 
 def test_a_character_ends_where_its_text_ends() -> None:
@@ -284,3 +293,31 @@ def test_arrays_of_other_sizes_are_a_mistake_of_the_caller() -> None:
         codec.decode(b"a", one, one, numbers, one, ok)
     with pytest.raises(ValueError):
         codec.encode(numbers, b"", empty, ok, one, two)
+
+
+def test_texts_of_a_batch_are_found_where_they_stand() -> None:
+    codec, arena = MessageCodec([(RANGE, 0, 255, 8, 1, 0, 0)], [9, 9]), b"...\x07\x01a\x02bc\x08\x00\x01d"
+    matrix, spans, ok = decode(codec, arena, np.array([3, 9], np.uint32), np.array([6, 4], np.uint32), 1, 2)
+    assert ok.tolist() == [1, 1] and matrix.tolist() == [[7], [8]]
+    found = [[arena[start:start + size] for start, size in row] for row in spans.tolist()]
+    assert found == [[b"a", b"bc"], [b"", b"d"]]
+
+
+def test_nothing_beyond_the_payload_is_read() -> None:
+    """The payload ends where a page does, and the next page may not be touched: reading it ends the process."""
+    page = mmap.PAGESIZE
+    memory = mmap.mmap(-1, 2 * page)
+    arena = np.frombuffer(memory, np.uint8)
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    assert protect(arena.ctypes.data + page, page, 0) == 0
+    numbers: list[Component] = [(RANGE, 0, 255, 8, 1, 0, 0), (RANGE, 0, 2**31 - 1, 31, 1, 0, 0)]
+    for components, limits, payload in [
+        (numbers, [], b"\x01\x02\x03\x04\x05"), (numbers, [], b"\x01\x02\x03\x04"),
+        (numbers, [9], b"\x01\x02\x03\x04\x05"), ([], [9], b"\x03ab"), ([], [9], b"\x02a\xc3"), ([], [9], b"\x01\xf0"),
+        ([], [9], b"\x80"), ([], [9, 9], b"\x01a"), ([], [9], b"\x01a"),
+    ]:
+        arena[page - len(payload):page] = list(payload)
+        offset, length = np.array([page - len(payload)], np.uint32), np.array([len(payload)], np.uint32)
+        _, _, ok = decode(MessageCodec(components, limits), arena, offset, length, len(components), len(limits))
+        assert ok[0] == (Codec(components, limits).decode(payload) is not None)
