@@ -12,7 +12,12 @@ One message has exactly one encoding: padding bits are zero, lengths are canonic
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
+
+from shadowland._core.wire.cursor cimport (
+    Reader, Writer, read_bytes, read_uvarint, reader_init, reader_left, write_bytes, write_uvarint, writer_init
+)
+from shadowland._core.wire.varint cimport uvarint_size
 
 cdef enum:
     CODEC_COMPONENTS = 64
@@ -113,6 +118,7 @@ cdef inline bint row_valid(const MessageCode* code, const int32_t* row) noexcept
 
 cdef inline bint components_unpack(const MessageCode* code, const uint8_t* data, int32_t* row) noexcept nogil:
     """Read `fixed_bytes` bytes, whose presence the caller has checked; False if a padding bit is set."""
+    # Not read_bits of wire/bits: the length is known to suffice, and a look at it per field would double the time.
     cdef uint64_t waiting = 0           # bits read and not yet used, lowest first; never more than 31 + 8
     cdef uint32_t held = 0, bits, i
     for i in range(code.component_count):
@@ -146,31 +152,23 @@ cdef inline void components_pack(const MessageCode* code, const int32_t* row, ui
 cdef inline bint texts_unpack(const MessageCode* code, const uint8_t* data, size_t length,
                               TextSpan* spans) noexcept nogil:
     """Find the texts, which fill exactly `length` bytes; the spans count from `data`."""
-    cdef size_t position = 0, size
-    cdef uint32_t i, shift
+    cdef Reader reader
+    cdef const uint8_t* text
+    cdef uint64_t size
+    cdef uint32_t i
     cdef int64_t characters
+    reader_init(&reader, data, length)
     for i in range(code.text_count):
-        size, shift = 0, 0
-        while True:
-            # Three bytes reach 2**21, which no payload does: a fourth cannot belong to a text that fits.
-            if position == length or shift > 14:
-                return False
-            size |= <size_t>(data[position] & 0x7F) << shift
-            position += 1
-            if data[position - 1] < 0x80:
-                break
-            shift += 7
-        if shift and data[position - 1] == 0:
-            return False                # over-long
-        if size > length - position:
+        size = read_uvarint(&reader)
+        text = read_bytes(&reader, size)
+        if reader.failed:
             return False
-        characters = utf8_characters(data + position, size)
+        characters = utf8_characters(text, size)
         if characters < 0 or characters > code.text_limits[i]:
             return False
-        spans[i].offset = <uint32_t>position
+        spans[i].offset = <uint32_t>(text - data)
         spans[i].length = <uint32_t>size
-        position += size
-    return position == length
+    return reader_left(&reader) == 0
 
 cdef inline bint message_decode(const MessageCode* code, const uint8_t* data, size_t length, int32_t* row,
                                 TextSpan* spans) noexcept nogil:
@@ -186,18 +184,18 @@ cdef inline bint message_decode(const MessageCode* code, const uint8_t* data, si
     memset(spans, 0, code.text_count * sizeof(TextSpan))
     return False
 
-cdef inline size_t message_bound(const MessageCode* code, const TextSpan* spans) noexcept nogil:
-    """Bytes that are enough for the encoding of a message with these texts."""
+cdef inline size_t message_size(const MessageCode* code, const TextSpan* spans) noexcept nogil:
+    """Bytes of the encoding of a message with these texts."""
     cdef size_t total = code.fixed_bytes
     cdef uint32_t i
     for i in range(code.text_count):
-        total += 3 + <size_t>spans[i].length
+        total += uvarint_size(spans[i].length) + spans[i].length
     return total
 
 cdef inline int64_t message_encode(const MessageCode* code, const int32_t* row, const uint8_t* texts, size_t texts_size,
                                    const TextSpan* spans, uint8_t* data, size_t capacity) noexcept nogil:
-    """Bytes written to `data`; -1 if the row or a text does not fit its field or `capacity` is below message_bound."""
-    cdef size_t position = code.fixed_bytes, size
+    """Bytes written to `data`; -1 if the row or a text does not fit its field, or the whole does not fit `capacity`."""
+    cdef Writer writer
     cdef uint32_t i
     cdef int64_t characters
     if not row_valid(code, row):
@@ -206,22 +204,17 @@ cdef inline int64_t message_encode(const MessageCode* code, const int32_t* row, 
         if spans[i].offset > texts_size or spans[i].length > texts_size - spans[i].offset:
             return -1
         characters = utf8_characters(texts + spans[i].offset, spans[i].length)
-        if characters < 0 or characters > code.text_limits[i] or spans[i].length >> 21:
+        if characters < 0 or characters > code.text_limits[i]:
             return -1
-    if message_bound(code, spans) > capacity:
+    if message_size(code, spans) > capacity:
         return -1
     components_pack(code, row, data)
+    writer_init(&writer, data, capacity)
+    writer.position = code.fixed_bytes
     for i in range(code.text_count):
-        size = spans[i].length
-        while size >= 0x80:
-            data[position] = <uint8_t>(size & 0x7F) | 0x80
-            position += 1
-            size >>= 7
-        data[position] = <uint8_t>size
-        position += 1
-        memcpy(data + position, texts + spans[i].offset, spans[i].length)
-        position += spans[i].length
-    return <int64_t>position
+        write_uvarint(&writer, spans[i].length)
+        write_bytes(&writer, texts + spans[i].offset, spans[i].length)
+    return <int64_t>writer.position
 
 cdef inline size_t messages_decode(const MessageCode* code, const uint8_t* arena, size_t arena_size,
                                    const uint32_t* offsets, const uint32_t* lengths, size_t count, int32_t* matrix,

@@ -7,18 +7,10 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from shadowland._core.world.columns import COMPONENT_DTYPE
 from shadowland.errors import ConfigError
 from shadowland.schema.classes import Entity, contract_of
 from shadowland.schema.fields import Field, Kind
-
-COMPONENT_DTYPE: Final = np.dtype({
-    "names": ["step", "num", "low", "high", "tolerance", "predict", "column", "lane", "lanes", "kind", "bits",
-              "audience", "shift", "rate_ticks", "small", "medium"],
-    "formats": ["<f8", "<i8", "<i4", "<i4", "<i4", "<i2", "<u2", "u1", "u1", "u1", "u1", "u1", "u1", "<u2", "u1", "u1"],
-    "offsets": [0, 8, 16, 20, 24, 28, 30, 32, 33, 34, 35, 36, 37, 38, 40, 41],
-    "itemsize": 64,
-})
-"""The struct Component of _core/world/columns.pxd, seen by NumPy."""
 
 PREDICTED_TICKS: Final = 64
 """Longest prediction; a reference that is older has left the history."""
