@@ -7,6 +7,7 @@ Threads  One at a time.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from shadowland._core.base.batch cimport Batch, batch_data
+from shadowland._core.base.pages cimport prefetch
 from shadowland._core.base.records cimport Datagram, address_same
 from shadowland._core.base.status cimport (
     BYE_NONE,
@@ -40,10 +41,13 @@ from shadowland._core.endpoint.state cimport (
 )
 from shadowland._core.endpoint.table cimport TABLE_NONE, table_find
 from shadowland._core.session.ack cimport AckBlock, ack_note, ack_parse
-from shadowland._core.session.replay cimport replay_commit, replay_seen
+from shadowland._core.session.replay cimport REPLAY_WORD_MASK, replay_commit, replay_seen
 from shadowland._core.wire.header cimport HEADER_SIZE, Header, header_parse
 
 cdef enum:
+    PREFETCH_AHEAD = 4
+    CACHE_LINE = 64
+
     SEQUENCE_JUMP_LIMIT = 1048576       # 15 s at 70,000 packets/s: no honest session comes near
     FLAGS_SESSION = 0x03
 
@@ -137,6 +141,28 @@ cdef inline void session_datagram(EndpointState* state, Header* header, uint8_t*
     connection.local = datagram.local               # answers leave from where the peer reached us
     read_body(state, connection, data + HEADER_SIZE, length - sealed, header.sequence, datagram.time_us)
 
+cdef inline void prefetch_session(EndpointState* state, const uint8_t* data, const Datagram* datagram) noexcept nogil:
+    """Ask for what a datagram further on will need: sessions come in any order, so their lines are rarely in the cache."""
+    cdef Header header
+    cdef uint32_t slot
+    cdef const uint8_t* first
+    if not header_parse(data, datagram.length, &header) or header.connection_id == 0:
+        return
+    slot = table_find(&state.sessions, session_key(state, header.connection_id, &datagram.remote))
+    if slot & <uint32_t>HALF_BIT:                   # half open, or TABLE_NONE
+        return
+    first = <const uint8_t*>&state.connections[slot]
+    prefetch(first)
+    prefetch(first + CACHE_LINE)
+    prefetch(first + 2 * CACHE_LINE)
+    prefetch(first + 3 * CACHE_LINE)
+    prefetch(&state.connections[slot].receive_key)
+    prefetch(&state.connections[slot].replay)
+    prefetch(&state.connections[slot].replay.words[(header.sequence >> 6) & REPLAY_WORD_MASK])
+    prefetch(&state.connections[slot].ack.newest)
+    prefetch(&state.connections[slot].ack.stored.words[(header.sequence >> 6) & REPLAY_WORD_MASK])
+    prefetch(&state.connections[slot].recovery.next_sequence)
+
 cdef inline void endpoint_inbound(EndpointState* state, Batch* batch, Batch* replies, uint64_t now_us) noexcept nogil:
     """Take every datagram of `batch`; answers to handshakes go into `replies`. Opens in place."""
     cdef uint32_t i
@@ -146,6 +172,8 @@ cdef inline void endpoint_inbound(EndpointState* state, Batch* batch, Batch* rep
     for i in range(batch.count):
         datagram = &batch.datagrams[i]
         data = batch_data(batch, i)
+        if i + PREFETCH_AHEAD < batch.count:
+            prefetch_session(state, batch_data(batch, i + PREFETCH_AHEAD), &batch.datagrams[i + PREFETCH_AHEAD])
         state.received += 1
         state.bytes_in += datagram.length
         if datagram.time_us == 0 or datagram.time_us > now_us:

@@ -7,6 +7,7 @@ Threads  One at a time.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from shadowland._core.base.pages cimport pages_free, pages_zeroed
 from shadowland._core.base.slab cimport slab_free, slab_init
 from shadowland._core.crypto.drbg cimport drbg_u64
 from shadowland._core.crypto.sodium cimport sodium
@@ -21,7 +22,7 @@ cdef inline bint state_allocate(EndpointState* state) noexcept nogil:
     """Take everything that the limits ask for; False when memory is short (state_free gives back what was taken)."""
     cdef uint32_t capacity = state.limits.capacity, handshakes = capacity + state.limits.half_open_capacity, i
     cdef bint fine
-    state.connections = <Connection*>calloc(capacity, sizeof(Connection))
+    state.connections = <Connection*>pages_zeroed(capacity * sizeof(Connection))
     state.next_free = <uint32_t*>calloc(capacity, sizeof(uint32_t))
     state.deadlines = <uint64_t*>calloc(capacity, sizeof(uint64_t))
     state.dirty = <uint8_t*>calloc(capacity, 1)
@@ -55,7 +56,7 @@ cdef inline void state_free(EndpointState* state) noexcept nogil:
         sodium.memzero(state.halves, state.limits.half_open_capacity * sizeof(HalfOpen))
     if state.attempts != NULL:
         sodium.memzero(state.attempts, state.limits.capacity * sizeof(Attempt))
-    free(state.connections)
+    pages_free(state.connections, state.limits.capacity * sizeof(Connection))
     free(state.next_free)
     free(state.deadlines)
     free(state.dirty)
