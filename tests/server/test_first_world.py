@@ -21,7 +21,7 @@ def test_the_first_client_walks_east_in_the_first_world(monkeypatch: pytest.Monk
     # Only the example's own classes: other tests of this process define classes too.
     classes = sl.Schema([first_world.Player], [first_world.Chat, first_world.Move])
     first_world.app._given_schema = classes
-    monkeypatch.setattr(first_client.sl, "connect", lambda url, server_key: _connect(url, server_key, classes))
+    monkeypatch.setattr(sl, "connect", lambda url, server_key: _connect(url, server_key, classes))
     with running(first_world.app) as url:
         east = asyncio.run(first_client.main(first_world.app.identity.public_text, url, steps=60))
         assert 2 < east < 14                        # 60 snapshots at 60 Hz and 7 m/s are 7 m

@@ -27,8 +27,8 @@ class Other(sl.Message, channel="reliable"):
 SCHEMA = sl.Schema([Walker], [Say])
 
 
-def world(**options: int) -> sl.Server:
-    return sl.Server(tick_hz=60, aoi=sl.Grid(cell=10, radius=30), schema=SCHEMA, **options)
+def world(capacity: int = 1024) -> sl.Server:
+    return sl.Server(tick_hz=60, aoi=sl.Grid(cell=10, radius=30), schema=SCHEMA, capacity=capacity)
 
 
 def poll_until(client: sl.Client, done: Callable[[], bool], seconds: float = 5.0) -> list[sl.Message]:
@@ -104,7 +104,8 @@ def test_a_full_server_refuses_at_once_and_says_so() -> None:
     with running(app) as url, sl.Client(url, app.identity.public_text, schema=SCHEMA) as first:
         first.wait()
         began = time.monotonic()
-        with pytest.raises(sl.ConnectError) as refusal, sl.Client(url, app.identity.public_text, schema=SCHEMA) as second:
+        key = app.identity.public_text
+        with pytest.raises(sl.ConnectError) as refusal, sl.Client(url, key, schema=SCHEMA) as second:
             second.wait()
         assert refusal.value.reason == sl.DisconnectReason.SERVER_FULL
         assert time.monotonic() - began < 3
