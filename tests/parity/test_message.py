@@ -9,11 +9,17 @@ from tests.reference.varint import encode_unsigned
 
 small = st.sampled_from([0, 1, 2, 7, 8, 16, 17, 200, 201, 255])
 heads = st.one_of(st.sampled_from([0, 1, 3, 4, 5, 7, 8, 9]), st.integers(0, 255))
+
+
+def prefixed(data: bytes) -> bytes:
+    return bytes([len(data)]) + data
+
+
 contents = st.one_of(
     st.builds(lambda head, rest: bytes([head, *rest]), heads, st.lists(small, max_size=20)),
     st.builds(lambda code, size: bytes([7, code]) + bytes(size), st.integers(0, 5), st.sampled_from([0, 1, 2, 8, 16])),
     st.builds(
-        lambda kind, each, count, end: bytes([4, kind, 5, 1, count]) + b"".join(bytes([len(e)]) + e for e in each) + end,
+        lambda kind, each, count, end: bytes([4, kind, 5, 1, count]) + b"".join(map(prefixed, each)) + end,
         small, st.lists(st.binary(max_size=4), max_size=9), st.integers(0, 9), st.binary(max_size=1),
     ),
 )

@@ -16,7 +16,7 @@ steps = st.sampled_from([0.01, 0.05, 1.0, 0.1, 3.0, 1 / 3, 2.0**-20, 1e-300, 1e3
 halves = st.builds(lambda whole, step: whole / 2 * step, st.integers(-400, 400), steps)
 values = st.one_of(
     st.floats(), halves,
-    halves.map(lambda value: math.nextafter(value, math.inf)), halves.map(lambda value: math.nextafter(value, -math.inf)),
+    halves.map(lambda half: math.nextafter(half, math.inf)), halves.map(lambda half: math.nextafter(half, -math.inf)),
     st.sampled_from([0.49999999999999994, -0.49999999999999994, 0.5, -0.5, 2.0**52 - 1, 2.0**63, -2.0**63, 0.0, -0.0]),
 )
 ranges = st.sampled_from([(-32767, 32767), (0, 100), (-5, -2), (7, 7), (-2**31, 2**31 - 1), (-2**52, 2**52)])
