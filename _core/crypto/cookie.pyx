@@ -51,6 +51,11 @@ cdef class Secrets:
         _length("a cookie secret", secret, 32)
         cookie_rotate(&self.current, &self.previous, <const uint8_t*>secret)
 
+    def wipe(self) -> None:
+        """Forget both secrets: no cookie matches any more, not even one that is made afterwards."""
+        cookie_secret_wipe(&self.current)
+        cookie_secret_wipe(&self.previous)
+
     def make(self, ip: bytes, port: int, ephemeral: bytes, now_s: int, random: bytes) -> bytes:
         """48 bytes for the client at `ip` (16 bytes) and `port` whose ephemeral key is `ephemeral` (32 bytes).
 
