@@ -176,7 +176,7 @@ def main() -> None:
         rows.append({"stage": stage, "ns": value, "cores at 600,000/s": round(value * RATE / 1e9, 3)})
     for stage, spent in players(options.sessions, rounds).items():
         rows.append({"stage": stage, "ns": harness.median(spent, 0)})
-    harness.report("pipeline", rows, keys=["stage"], busy=busy, packages=["numpy", "pynacl", "cython"],
+    harness.report("pipeline", rows, keys=["stage"], busy=busy, packages=["pynacl", "cython"],
                    json_only=options.json, settings={"sessions": options.sessions, "size": options.size, "rounds": rounds})
 
 
