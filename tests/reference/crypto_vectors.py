@@ -28,7 +28,8 @@ def cookies() -> list[dict[str, Any]]:
         ("another port", IPV4, 3566, NOW_S, good),
         ("another address", IPV6, 3565, NOW_S, good),
         ("a bit flipped", IPV4, 3565, NOW_S, good[:47] + bytes([good[47] ^ 0x80])),
-        ("2001:db8::1, previous secret", IPV6, 65535, NOW_S, cookie.make(previous, IPV6, 65535, e, NOW_S - 9, bytes(8))),
+        ("2001:db8::1, previous secret", IPV6, 65535, NOW_S,
+         cookie.make(previous, IPV6, 65535, e, NOW_S - 9, bytes(8))),
         ("unknown secret", IPV4, 3565, NOW_S, cookie.make(bytes(32), IPV4, 3565, e, NOW_S, bytes(8))),
     ]
     return [{"name": name, "ip": ip.hex(), "port": port, "now_s": now_s, "cookie": given.hex(),
@@ -67,10 +68,14 @@ def packets() -> list[dict[str, Any]]:
     for suite, size in ((1, 32), (2, 16)):
         key = keys.derive(STATIC, suite, 0)
         assert len(key) == size
-        for connection_id, sequence, length in ((0x12345678, 0x0102030405060708, 0), (1, 0, 1), (0xFFFFFFFF, 2**64 - 1, 64)):
+        for connection_id, sequence, length in (
+                (0x12345678, 0x0102030405060708, 0), (1, 0, 1), (0xFFFFFFFF, 2**64 - 1, 64)):
             header = struct.pack("<IBBQ", connection_id, 0, 3, sequence)
             nonce, text = aead.packet_nonce(connection_id, sequence), bytes(i & 255 for i in range(length))
-            sealed = aead.seal(key, nonce, header, text) if suite == 1 else aegis.seal(key, nonce + bytes(4), header, text)
+            if suite == 1:
+                sealed = aead.seal(key, nonce, header, text)
+            else:
+                sealed = aegis.seal(key, nonce + bytes(4), header, text)
             rows.append({"suite": suite, "key": key.hex(), "datagram": (header + sealed).hex(), "body": text.hex()})
     return rows
 
