@@ -1,4 +1,5 @@
 """The class body is the wire contract: entities and messages, their annotations, layouts, codecs and hash."""
+from shadowland._core.world.columns import COMPONENT_DTYPE
 from shadowland.schema.annotations import (
     Angle,
     Local,
@@ -13,7 +14,7 @@ from shadowland.schema.annotations import (
     Vec3,
 )
 from shadowland.schema.classes import CHANNELS, MAX_RECORD_BYTES, MESSAGE_LIMITS, Entity, Message
-from shadowland.schema.layout import COMPONENT_DTYPE, Column, Layout, layout, prediction
+from shadowland.schema.layout import Column, Layout, layout, prediction
 from shadowland.schema.messages import MessageColumns, decode_columns, decode_one, encode_columns, encode_one
 from shadowland.schema.registry import Schema
 
