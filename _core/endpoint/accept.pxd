@@ -32,6 +32,7 @@ from shadowland._core.crypto.aead cimport SUITE_CHACHA20_POLY1305, aead_open
 from shadowland._core.crypto.cookie cimport COOKIE_ROTATE_S, COOKIE_SIZE, cookie_check, cookie_make, cookie_rotate
 from shadowland._core.crypto.drbg cimport drbg_fill
 from shadowland._core.crypto.keys cimport session_key as derive_session_key
+from shadowland._core.crypto.keys cimport sha256
 from shadowland._core.crypto.noise cimport (
     NoiseState,
     noise_nk_read_message_1,
@@ -225,12 +226,12 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
     half.prefix = prefix_of(&datagram.remote)
     half.remote = datagram.remote
     half.local = datagram.local
-    memcpy(half.ephemeral, message, 32)
-    memcpy(half.tag, data + length - 20, 16)
+    sha256(half.digest, data, length)
     state.half_open += 1
     state.prefix_counts[prefix_bucket(state, half.prefix)] += 1
     table_insert(&state.echoes, echo, index)
     if reason == BYE_NONE:
+        state.promised += 1
         table_insert(&state.sessions, half.id, index | <uint32_t>HALF_BIT)
     state.accepted += 1
     reply(state, replies, half.datagram, half.length, datagram)
@@ -243,6 +244,7 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
     cdef uint64_t echo = get64(message)
     cdef uint8_t payload[MTU_LARGEST]
     cdef uint8_t prologue[PROLOGUE_LABEL_SIZE + 2 + CONNECT_PROLOGUE]
+    cdef uint8_t digest[32]
     cdef uint8_t reason = BYE_NONE
     cdef NoiseState noise
     cdef HalfOpen* half
@@ -258,8 +260,8 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
     index = table_find(&state.echoes, echo)
     if index != <uint32_t>TABLE_NONE:
         half = &state.halves[index]
-        if (memcmp(half.ephemeral, message, 32) != 0 or memcmp(half.tag, data + length - 20, 16) != 0
-                or half.length > length or not address_same(&half.remote, &datagram.remote)):
+        sha256(digest, data, length)
+        if memcmp(half.digest, digest, 32) != 0 or not address_same(&half.remote, &datagram.remote):
             drop(state, DROP_EPHEMERAL_REUSED)
             return
         state.accepted += 1
@@ -280,7 +282,7 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
         return
     if get64(payload) != state.schema_hash:
         reason = BYE_SCHEMA_MISMATCH
-    elif state.live + state.half_open >= state.limits.capacity:
+    elif state.live + state.promised >= state.limits.capacity:
         reason = BYE_SERVER_FULL
     answer_connect(state, &noise, data, datagram, replies, reason, payload[13], now_us)
 

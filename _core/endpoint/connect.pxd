@@ -82,6 +82,7 @@ from shadowland._core.endpoint.state cimport (
     connection_take,
     drop,
     event_push,
+    reason_of,
     session_key,
 )
 from shadowland._core.endpoint.table cimport TABLE_NONE, table_find, table_insert, table_remove
@@ -92,6 +93,7 @@ cdef enum:
     RESEND_US = 250000
     RESEND_LONGEST_US = 1000000
     CONNECT_TRIES = 2               # then a smaller MTU, with everything new
+    CONNECT_TRIES_SMALL = 8         # 6.75 s: before the cookie dies of age
 
 cdef inline void attempt_begin(EndpointState* state, uint32_t index, uint16_t mtu, uint64_t now_us) noexcept nogil:
     """A fresh ephemeral, and HELLO is due."""
@@ -130,6 +132,7 @@ cdef inline uint64_t connect_begin(EndpointState* state, const Address* remote, 
     connection.local = local[0]
     connection.state = STATE_HELLO
     attempt_begin(state, index, state.limits.mtu, now_us)
+    mark_dirty(state, connection)
     connection_deadline(state, connection)
     return connection.handle
 
@@ -177,7 +180,8 @@ cdef inline bint connect_step(EndpointState* state, Connection* connection, Batc
         state.dirty[handle_slot(connection.handle)] = 0
         connection_deadline(state, connection)
         return True
-    if connection.state == STATE_CONNECT and attempt.tries >= CONNECT_TRIES and attempt.mtu > MTU_MINIMUM:
+    if connection.state == STATE_CONNECT and attempt.tries >= (
+            CONNECT_TRIES if attempt.mtu > MTU_MINIMUM else CONNECT_TRIES_SMALL):
         table_remove(&state.echoes, attempt.echo)
         connection.state = STATE_HELLO
         attempt_begin(state, connection.attempt, MTU_MINIMUM, now_us)
@@ -218,6 +222,7 @@ cdef inline void take_cookie(EndpointState* state, Connection* connection, Attem
         return
     state.accepted += 1
     sha256(digest, attempt.server_key, 32)
+    attempt.other_version = False                   # it speaks ours after all
     attempt.hint_differs = memcmp(digest, data + HEADER_SIZE + 2 + 48, 8) != 0
     if not build_connect(state, attempt, data + HEADER_SIZE + 2):
         connection.reason = BYE_WRONG_SERVER_KEY    # a public key of low order: no server has it
@@ -232,12 +237,15 @@ cdef inline void take_cookie(EndpointState* state, Connection* connection, Attem
 cdef inline void take_rejection(EndpointState* state, Connection* connection, const uint8_t* payload, uint32_t length,
                                 uint64_t now_us) noexcept nogil:
     cdef uint32_t i, count = payload[1]
-    if count <= SCHEMA_CLASSES and 2 + 6 * count <= length:
-        state.rejected_count = count
-        for i in range(count):
-            state.rejected_ids[i] = get16(payload + 2 + 6 * i)
-            state.rejected_digests[i] = get32(payload + 4 + 6 * i)
-    connection.reason = payload[0]
+    connection.reason = reason_of(payload[0])
+    if (count > SCHEMA_CLASSES or 2 + 6 * count > length
+            or not all_zero(payload + 2 + 6 * count, length - 2 - 6 * count)):
+        connection.reason = BYE_PROTOCOL_VIOLATION
+        count = 0
+    state.rejected_count = count
+    for i in range(count):
+        state.rejected_ids[i] = get16(payload + 2 + 6 * i)
+        state.rejected_digests[i] = get32(payload + 4 + 6 * i)
     connection_release(state, connection, now_us)
 
 cdef inline void take_answer(EndpointState* state, Connection* connection, Attempt* attempt, const uint8_t* data,
@@ -266,7 +274,8 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     connection.peer_ack_delay_us = <uint64_t>payload[14] * 1000
     connection.idle_timeout_us = <uint64_t>get32(payload + 16) * 1000
     if (connection.id == 0 or payload[1] != SUITE_CHACHA20_POLY1305 or connection.mtu < MTU_MINIMUM
-            or connection.mtu > attempt.mtu or connection.idle_timeout_us == 0):
+            or connection.mtu > attempt.mtu or connection.mtu != length or connection.idle_timeout_us == 0
+            or payload[15] != 0 or not all_zero(payload + ACCEPTED_FIELDS, length - ANSWER_OVERHEAD - ACCEPTED_FIELDS)):
         connection.reason = BYE_PROTOCOL_VIOLATION
         connection_release(state, connection, now_us)
         return
@@ -291,6 +300,19 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     event_push(state, connection.handle, now_us, EVENT_JOINED, BYE_NONE, 0)
     mark_dirty(state, connection)
     connection_deadline(state, connection)
+
+cdef inline void take_version(EndpointState* state, Attempt* attempt, const uint8_t* data,
+                              uint32_t length) noexcept nogil:
+    """count ‖ versions that the server speaks. A hint, anybody can send it: only named when the time is over."""
+    cdef uint32_t i, count = data[HEADER_SIZE + 2]
+    if length != HEADER_SIZE + 7 + 2 * count:
+        drop(state, DROP_TRUNCATED)
+        return
+    state.accepted += 1
+    attempt.other_version = True
+    for i in range(count):
+        if get16(data + HEADER_SIZE + 3 + 2 * i) == PROTOCOL_VERSION:
+            attempt.other_version = False
 
 cdef inline void client_handshake(EndpointState* state, const Header* header, const uint8_t* data,
                                   const Datagram* datagram, uint64_t now_us) noexcept nogil:
@@ -318,12 +340,10 @@ cdef inline void client_handshake(EndpointState* state, const Header* header, co
     if not address_same(&datagram.remote, &connection.remote):
         drop(state, DROP_WRONG_PATH)
         return
-    if get16(data + HEADER_SIZE) != PROTOCOL_VERSION:
+    if header.channel == KIND_VERSION:              # the one kind that every version understands
+        take_version(state, attempt, data, length)
+    elif get16(data + HEADER_SIZE) != PROTOCOL_VERSION:
         drop(state, DROP_BAD_VERSION)
-        return
-    if header.channel == KIND_VERSION:
-        attempt.other_version = True                # a hint: only named when the time is over
-        state.accepted += 1
     elif header.channel == KIND_COOKIE:
         take_cookie(state, connection, attempt, data, length, now_us)
     else:

@@ -31,6 +31,7 @@ from shadowland._core.session.channel cimport (
     reliable_lost,
     reliable_receive_clear,
     reliable_send_clear,
+    reliable_wants,
 )
 from shadowland._core.session.fragment cimport fragments_forget
 from shadowland._core.session.recovery cimport (
@@ -97,14 +98,15 @@ cdef inline int read_acks(EndpointState* state, Connection* connection, const Ac
     cdef uint64_t delay_us = block.delay_us
     cdef uint32_t i, byte
     cdef SentPacket* packet
-    cdef bint fresh = False
+    cdef bint fresh = False                         # the newest it names is acknowledged for the first time
+    cdef uint8_t eliciting = 0                      # ... with something that elicits among all of them
     if block.newest >= connection.recovery.next_sequence:
         return BYE_ACK_OF_UNSENT
     packet = recovery_slot(&connection.recovery, block.newest)
     if packet != NULL and packet.state == SENT_IN_FLIGHT:
-        if packet.flags & SENT_ELICITING and now_us >= packet.time_us:
-            fresh = True
-            sample = now_us - packet.time_us
+        fresh = now_us >= packet.time_us
+        sample = now_us - packet.time_us
+        eliciting = packet.flags & SENT_ELICITING
         packet_acked(state, connection, packet, now_us)
     elif packet != NULL and packet.state == SENT_LOST and packet.unit_count:
         reliable_acked(&connection.send, &state.slab, packet.unit_first, packet.unit_count)
@@ -119,6 +121,7 @@ cdef inline int read_acks(EndpointState* state, Connection* connection, const Ac
             if packet == NULL:
                 continue
             if packet.state == SENT_IN_FLIGHT:
+                eliciting |= packet.flags & SENT_ELICITING
                 packet_acked(state, connection, packet, now_us)
             elif packet.state == SENT_LOST and packet.unit_count:
                 # Declared lost too early: its units need not go again.
@@ -127,13 +130,16 @@ cdef inline int read_acks(EndpointState* state, Connection* connection, const Ac
     if not connection.recovery.acked_some or block.newest > connection.recovery.largest_acked:
         connection.recovery.largest_acked = block.newest
         connection.recovery.acked_some = True
-    if fresh:
+    if fresh and eliciting:                         # RFC 9002 5.1
         if delay_us > connection.peer_ack_delay_us:
             delay_us = connection.peer_ack_delay_us
         recovery_sample(&connection.recovery, sample, delay_us)
+    if eliciting:                                   # RFC 9002 6.2.1
         connection.recovery.pto_count = 0
         connection.want &= <uint8_t>~WANT_PROBE
     detect_losses(state, connection, now_us)
+    if reliable_wants(&connection.send):
+        mark_dirty(state, connection)               # the window moved: units that waited behind it may go
     return BYE_NONE
 
 cdef inline void connection_deadline(EndpointState* state, const Connection* connection) noexcept nogil:

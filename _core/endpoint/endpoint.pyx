@@ -24,7 +24,7 @@ from shadowland._core.endpoint.connect cimport connect_begin
 from shadowland._core.endpoint.connection cimport STATE_FREE, STATE_LIVE, Connection
 from shadowland._core.endpoint.delivery cimport connection_close
 from shadowland._core.endpoint.halfopen cimport half_open_sweep
-from shadowland._core.endpoint.inbound cimport endpoint_inbound
+from shadowland._core.endpoint.inbound cimport deliver_stalled, endpoint_inbound
 from shadowland._core.endpoint.outbound cimport endpoint_outbound
 from shadowland._core.endpoint.memory cimport state_allocate, state_free
 from shadowland._core.endpoint.queue cimport (
@@ -50,7 +50,7 @@ from shadowland._core.endpoint.state cimport (
     connection_of,
 )
 from shadowland._core.endpoint.stats cimport StatsRecord, fill_stats
-from shadowland._core.session.channel cimport RELIABLE_MESSAGE_LIMIT
+from shadowland._core.session.channel cimport BLOCKS_LEAST, RELIABLE_MESSAGE_LIMIT
 
 from shadowland._core.base import records as _records
 from shadowland._core.base.errors import CapacityError, UsageError
@@ -143,13 +143,14 @@ cdef class Endpoint:
         state.limits.ping_us = _within("ping_us", ping_us, 1000, 1 << 40)
         state.limits.max_ack_delay_us = _within("max_ack_delay_us", max_ack_delay_us, 0, 255_000)
         state.limits.inbox_records = _within("inbox_records", inbox_records or 1024 + 16 * capacity, 1, 1 << 26)
-        state.limits.inbox_bytes = _within("inbox_bytes", inbox_bytes or (1 << 20) + 2048 * capacity, 1, (1 << 32) - 1)
+        state.limits.inbox_bytes = _within("inbox_bytes", inbox_bytes or (1 << 20) + 2048 * capacity,
+                                            RELIABLE_MESSAGE_LIMIT, (1 << 32) - 1)
         state.limits.outbox_bytes = _within("outbox_bytes", outbox_bytes or (1 << 20) + 4096 * capacity, 1,
                                             (1 << 32) - 1)
         state.limits.outbox_nodes = 1024 + 16 * capacity
         state.limits.events = 1024 + 16 * capacity
-        state.limits.blocks = _within("blocks", blocks or 4096 + 32 * capacity, 1, 1 << 28)
-        state.limits.session_blocks = _within("session_blocks", session_blocks, 8, 1 << 20)
+        state.limits.blocks = _within("blocks", blocks or 4096 + 32 * capacity, BLOCKS_LEAST, 1 << 28)
+        state.limits.session_blocks = _within("session_blocks", session_blocks, BLOCKS_LEAST, 1 << 20)
         state.shard = _within("shard", shard, 0, 15)
         state.tick_hz = _within("tick_hz", tick_hz, 1, 1000)
         state.client_build = _within("client_build", client_build, 0, (1 << 32) - 1)
@@ -231,6 +232,9 @@ cdef class Endpoint:
         """
         cdef uint64_t now = now_us
         cdef bint done
+        if batch.state.slot_size < self.state.limits.mtu:
+            raise UsageError(f"Endpoint.outbound: slot_size {batch.state.slot_size} of the batch holds no datagram of "
+                             f"{self.state.limits.mtu} bytes")
         with nogil:
             if self.state.role == ROLE_SERVER:
                 half_open_sweep(&self.state, now)
@@ -285,8 +289,12 @@ cdef class Endpoint:
     def send(self, handle: int, channel: int, kind: int, payload: bytes) -> None:
         """Queue one message. UsageError for a session that is over, a wrong channel or a payload that is too long;
         CapacityError when a buffer is full: nothing is dropped in silence."""
-        cdef int code = queue_message(&self.state, connection_of(&self.state, handle), channel, kind, 0,
-                                      <const uint8_t*>PyBytes_AS_STRING(payload), <uint32_t>PyBytes_GET_SIZE(payload))
+        cdef int code
+        cdef uint32_t length = <uint32_t>min(PyBytes_GET_SIZE(payload), 1 << 31)
+        if not (0 <= channel < 8 and 0 <= kind <= 200):
+            raise UsageError(f"there is no channel {channel} (0 to 7) or no kind {kind} (1 to 200)")
+        code = queue_message(&self.state, connection_of(&self.state, handle), channel, kind, 0,
+                             <const uint8_t*>PyBytes_AS_STRING(payload), length)
         if code == QUEUED:
             return
         if code == QUEUE_NO_ROOM:
@@ -343,15 +351,18 @@ cdef class Endpoint:
         return self._events[:self.state.event_count]
 
     def clear(self) -> int:
-        """Empty inbox and events. Snapshots flagged undecodable are withdrawn from acknowledgment first (before the
-        next
-        `outbound`); returns how many."""
+        """Empty inbox and events; returns how many snapshots were withdrawn.
+
+        Snapshots flagged undecodable are withdrawn from acknowledgment, so call it before the next `outbound`. Reliable
+        messages that had found the inbox full stand in it afterwards.
+        """
         cdef uint32_t withdrawn
         with nogil:
             withdrawn = withdraw_undecodable(&self.state)
             self.state.inbox_count = 0
             self.state.inbox_used = 0
             self.state.event_count = 0
+            deliver_stalled(&self.state)
         return withdrawn
 
     def remote(self, handle: int) -> tuple[str, int] | None:

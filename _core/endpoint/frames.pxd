@@ -45,8 +45,10 @@ from shadowland._core.endpoint.state cimport (
     ROLE_CLIENT,
     ROLE_SERVER,
     EndpointState,
+    count_fragments,
     drop_message,
     inbox_push,
+    reason_of,
 )
 from shadowland._core.session.channel cimport (
     RELIABLE_MASK,
@@ -110,6 +112,7 @@ cdef inline int deliver_ready(EndpointState* state, Connection* connection, uint
         record = inbox_push(state, connection.handle, now_us, CHANNEL_RELIABLE, 0,
                             <uint32_t>connection.receive.expected, length, &payload)
         if record == NULL:
+            state.stalled = True                    # it is acknowledged: Endpoint.clear tries again
             return FRAME_FINE
         done = 0
         for i in range(units):
@@ -167,6 +170,7 @@ cdef inline int read_fragment(EndpointState* state, Connection* connection, cons
         return FRAME_ELICITS
     kept = fragment_add(&state.fragments, &state.slab, connection.handle, data[0] | <uint16_t>(data[1] << 8), data[2],
                         data[3], data + 4, length - 4, now_us, &complete)
+    count_fragments(state)
     if kept == FRAGMENT_BAD:
         drop_message(state, DROP_BAD_FRAGMENT)
     elif kept == FRAGMENT_DUPLICATE:
@@ -245,7 +249,7 @@ cdef inline int read_control(EndpointState* state, Connection* connection, const
         connection.clock_offset_us = get_u64(data + 9) + connection.recovery.smoothed_rtt_us // 2 - now_us
         return FRAME_ELICITS
     if length == 2 and data[0] == CONTROL_CLOSE:
-        connection.reason = data[1] if data[1] != BYE_NONE else <uint8_t>BYE_PROTOCOL_VIOLATION
+        connection.reason = reason_of(data[1])
         connection_release(state, connection, now_us)
         return FRAME_ENDED
     drop_message(state, DROP_BAD_FRAME)
@@ -256,7 +260,6 @@ cdef inline int read_frame(EndpointState* state, Connection* connection, const u
     """One frame: head and what follows. Returns FRAME_ bits."""
     cdef uint8_t channel = data[0] & 7, bits = data[0] & 0xF8
     cdef uint8_t* payload
-    cdef bint known
     if channel == CHANNEL_RELIABLE:
         if bits & ~HEAD_FRAGMENT:
             return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
@@ -284,8 +287,8 @@ cdef inline int read_frame(EndpointState* state, Connection* connection, const u
         if length < 2 or data[1] == 0 or data[1] > 200:
             drop_message(state, DROP_UNKNOWN_MESSAGE)
             return FRAME_ELICITS
-        if not latest_accept(&connection.latest, data[1], sequence, &known):
-            drop_message(state, DROP_STALE if known else DROP_UNKNOWN_MESSAGE)
+        if not latest_accept(&connection.latest, data[1], sequence):
+            drop_message(state, DROP_STALE)
             return FRAME_ELICITS
         return deliver(state, connection, CHANNEL_LATEST, <uint32_t>sequence, data + 1, length - 1, now_us)
     if channel == CHANNEL_CONTROL:

@@ -29,6 +29,7 @@ cdef inline void half_open_free(EndpointState* state, uint32_t index) noexcept n
     table_remove(&state.echoes, half.echo)
     if half.state == HALF_ACCEPTED:
         table_remove(&state.sessions, half.id)
+        state.promised -= 1
     state.prefix_counts[prefix_bucket(state, half.prefix)] -= 1
     memset(half, 0, sizeof(HalfOpen))
     state.half_open -= 1

@@ -29,7 +29,14 @@ from shadowland._core.endpoint.accept cimport half_open_packet, server_handshake
 from shadowland._core.endpoint.connect cimport client_handshake
 from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
 from shadowland._core.endpoint.delivery cimport connection_close, connection_deadline, read_acks
-from shadowland._core.endpoint.frames cimport FRAME_ELICITS, FRAME_ENDED, FRAME_FINE, FRAME_NOT_KEPT, read_frame
+from shadowland._core.endpoint.frames cimport (
+    FRAME_ELICITS,
+    FRAME_ENDED,
+    FRAME_FINE,
+    FRAME_NOT_KEPT,
+    deliver_ready,
+    read_frame,
+)
 from shadowland._core.endpoint.state cimport (
     HALF_BIT,
     MTU_LARGEST,
@@ -163,12 +170,23 @@ cdef inline void prefetch_session(EndpointState* state, const uint8_t* data, con
     prefetch(&state.connections[slot].ack.stored.words[(header.sequence >> 6) & REPLAY_WORD_MASK])
     prefetch(&state.connections[slot].recovery.next_sequence)
 
+cdef inline void deliver_stalled(EndpointState* state) noexcept nogil:
+    """The inbox was emptied: reliable messages that found it full go first."""
+    cdef uint32_t slot
+    if not state.stalled:
+        return
+    state.stalled = False
+    for slot in range(state.high_water):
+        if state.connections[slot].state == STATE_LIVE:
+            deliver_ready(state, &state.connections[slot], state.clock_us)
+
 cdef inline void endpoint_inbound(EndpointState* state, Batch* batch, Batch* replies, uint64_t now_us) noexcept nogil:
     """Take every datagram of `batch`; answers to handshakes go into `replies`. Opens in place."""
     cdef uint32_t i
     cdef Header header
     cdef Datagram* datagram
     cdef uint8_t* data
+    state.clock_us = now_us
     for i in range(batch.count):
         datagram = &batch.datagrams[i]
         data = batch_data(batch, i)

@@ -50,7 +50,7 @@ from shadowland._core.endpoint.delivery cimport (
     mark_dirty,
     packet_lost,
 )
-from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, OutboxNode
+from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, OutboxNode, count_fragments
 from shadowland._core.session.ack cimport ack_pack
 from shadowland._core.session.channel cimport (
     RELIABLE_MASK,
@@ -69,6 +69,7 @@ from shadowland._core.session.recovery cimport (
     SENT_POSITIONS,
     SentPacket,
     recovery_evicted,
+    recovery_first,
     recovery_pto,
     recovery_sent,
     recovery_slot,
@@ -283,7 +284,7 @@ cdef inline bint wants_packet(EndpointState* state, Connection* connection, uint
 
 cdef inline void probe(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
     """The probe timeout struck: the oldest units go again, and something that elicits is sent (RFC 9002 6.2.4)."""
-    cdef uint64_t sequence = connection.recovery.oldest
+    cdef uint64_t sequence = recovery_first(&connection.recovery)
     cdef SentPacket* packet
     connection.recovery.pto_count += 1
     connection.recovery.last_eliciting_us = now_us
@@ -362,15 +363,21 @@ cdef inline bint endpoint_outbound(EndpointState* state, Batch* batch, uint64_t 
     if not state.sweeping:
         state.sweep = 0
         state.sweeping = True
-    while state.sweep < state.high_water:
-        slot = state.sweep
-        if state.dirty[slot] or (state.deadlines[slot] != 0 and state.deadlines[slot] <= now_us):
-            if not flush_connection(state, &state.connections[slot], batch, now_us):
-                return False
-        state.sweep += 1
+    while True:
+        while state.sweep < state.high_water:
+            slot = state.sweep
+            if state.dirty[slot] or (state.deadlines[slot] != 0 and state.deadlines[slot] <= now_us):
+                if not flush_connection(state, &state.connections[slot], batch, now_us):
+                    return False
+            state.sweep += 1
+        if not state.again:
+            break
+        state.again = False                         # frames may only be forgotten when no session holds one any more
+        state.sweep = 0
     state.sweeping = False
     # Every queued frame is in a packet now, or belonged to a session that ended.
     state.node_count = 0
     state.outbox_used = 0
     fragments_sweep(&state.fragments, &state.slab, now_us)
+    count_fragments(state)
     return True

@@ -74,6 +74,7 @@ cdef inline uint8_t* node_push(EndpointState* state, Connection* connection, uin
         state.nodes[connection.node_tail].next = index
     connection.node_tail = index
     mark_dirty(state, connection)
+    state.again = state.again or state.sweeping
     return frame + used
 
 cdef inline bint outbox_room(const EndpointState* state, uint32_t nodes, uint32_t size) noexcept nogil:

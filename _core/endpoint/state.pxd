@@ -13,7 +13,14 @@ from libc.string cimport memset
 
 from shadowland._core.base.records cimport Address, EventRecord, MessageRecord
 from shadowland._core.base.slab cimport Slab
-from shadowland._core.base.status cimport DROP_REASONS
+from shadowland._core.base.status cimport (
+    BYE_NONE,
+    BYE_PROTOCOL_VIOLATION,
+    BYE_REASONS,
+    DROP_FRAGMENT_EXPIRED,
+    DROP_FRAGMENTS_FULL,
+    DROP_REASONS,
+)
 from shadowland._core.crypto.aead cimport AeadKey
 from shadowland._core.crypto.cookie cimport CookieSecret
 from shadowland._core.crypto.drbg cimport Drbg
@@ -55,8 +62,7 @@ cdef struct HalfOpen:           # server: message 2 was sent, CONFIRM has not co
     uint16_t mtu
     uint8_t state
     uint8_t peer_ack_delay_ms
-    uint8_t ephemeral[32]
-    uint8_t tag[16]             # of message 1: the same ephemeral with another tag is refused
+    uint8_t digest[32]          # SHA-256 of CONNECT: the same ephemeral with any other byte is refused
     Address remote
     Address local
     AeadKey send_key
@@ -105,6 +111,7 @@ cdef struct EndpointState:
     uint32_t tick               # set by the application, told to clients that connect
     uint32_t live
     uint32_t half_open
+    uint32_t promised           # half-open ones that were accepted: each has a place among the sessions
     uint32_t high_water         # slots that were ever used: sweeps end there
     uint32_t free_slot
     Limits limits
@@ -128,6 +135,8 @@ cdef struct EndpointState:
     uint8_t* inbox_arena
     uint32_t inbox_count
     uint32_t inbox_used
+    uint64_t clock_us           # the time of the last inbound call
+    bint stalled                # a whole reliable message waits for room in the inbox
     OutboxNode* nodes
     uint8_t* outbox_arena
     uint32_t node_count
@@ -135,6 +144,7 @@ cdef struct EndpointState:
     uint8_t* scratch            # one reliable message with its kind before it
     uint32_t sweep              # where outbound goes on when the batch was full
     bint sweeping
+    bint again                  # a frame was queued in the middle of a sweep: perhaps for a slot already passed
     EventRecord* events
     uint32_t event_count
     Drbg drbg
@@ -172,6 +182,15 @@ cdef inline void drop(EndpointState* state, int reason) noexcept nogil:
 cdef inline void drop_message(EndpointState* state, int reason) noexcept nogil:
     """A message inside an accepted datagram ends here."""
     state.message_drops[reason] += 1
+
+cdef inline uint8_t reason_of(uint8_t value) noexcept nogil:
+    """A disconnect reason that a peer named: what is none of ours becomes PROTOCOL_VIOLATION."""
+    return value if BYE_NONE < value < BYE_REASONS else <uint8_t>BYE_PROTOCOL_VIOLATION
+
+cdef inline void count_fragments(EndpointState* state) noexcept nogil:
+    """Sets of fragments that were given up are messages dropped; the sets themselves count them."""
+    state.message_drops[DROP_FRAGMENT_EXPIRED] = state.fragments.expired
+    state.message_drops[DROP_FRAGMENTS_FULL] = state.fragments.evicted
 
 cdef inline bint event_push(EndpointState* state, uint64_t connection, uint64_t now_us, uint8_t kind, uint8_t reason,
                             uint32_t token) noexcept nogil:

@@ -12,6 +12,7 @@ have arrived; what lies below it need not be said again.
       |<--- bitfield --->|
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from shadowland._core.session.replay cimport (
     REPLAY_WORD_MASK,
@@ -24,12 +25,17 @@ cdef enum:
     ACK_BLOCK_MAX = 2 + 4 + 1 + ACK_POSITIONS // 8
     ACK_DELAY_UNIT_US = 256
 
+cdef struct AckLate:
+    uint64_t lowest             # the floor may not pass it ...
+    uint64_t since              # ... until an own packet from this sequence on is acknowledged
+    bint some
+
 cdef struct AckState:
     ReplayWindow stored
     uint64_t newest
     uint64_t newest_time_us
     uint64_t floor              # lowest sequence still worth saying
-    uint64_t floor_since        # own packets from this sequence on said everything down to the floor
+    AckLate late[2]             # sequences that came late and that not every block of ours in flight has named
     uint64_t confirmed          # newest sequence that the peer is known to have been told of
     uint64_t deadline_us        # 0: nothing waits
     uint32_t waiting            # ack-eliciting packets that no packet of ours has acknowledged yet
@@ -45,6 +51,19 @@ cdef struct AckBlock:           # a parsed block; the bitfield stays where it wa
 cdef inline bint ack_stored(const AckState* state, uint64_t sequence) noexcept nogil:
     return (state.stored.words[(sequence >> 6) & REPLAY_WORD_MASK] >> (sequence & 63)) & 1
 
+cdef inline void ack_came_late(AckState* state, uint64_t sequence, uint64_t next_own_sequence) noexcept nogil:
+    """Blocks sent so far do not name `sequence`: their acknowledgment must not raise the floor beyond it.
+
+    Two generations, so that the first is let go after one round trip although ever more come late meanwhile.
+    """
+    cdef AckLate* late = &state.late[1 if state.late[0].some else 0]
+    if not late.some or sequence < late.lowest:
+        late.lowest = sequence
+    late.since = next_own_sequence
+    late.some = True
+    if sequence < state.floor:
+        state.floor = sequence
+
 cdef inline void ack_note(AckState* state, uint64_t sequence, uint64_t time_us, bint eliciting,
                           uint64_t max_delay_us, uint64_t next_own_sequence) noexcept nogil:
     """A packet was kept whole: it will be acknowledged."""
@@ -55,11 +74,9 @@ cdef inline void ack_note(AckState* state, uint64_t sequence, uint64_t time_us, 
         state.newest_time_us = time_us
     if not state.some:
         state.floor = sequence
-    elif sequence < state.floor:
-        # It came late: blocks sent so far reached only down to the old floor, so their acknowledgment must not raise
-        # it.
-        state.floor = sequence
-        state.floor_since = next_own_sequence
+        memset(state.late, 0, sizeof(state.late))
+    elif sequence < state.newest:
+        ack_came_late(state, sequence, next_own_sequence)
     state.some = True
     if eliciting:
         state.waiting += 1
@@ -185,7 +202,18 @@ cdef inline int ack_parse(const uint8_t* data, uint32_t length, uint64_t largest
 
 cdef inline void ack_confirm(AckState* state, uint64_t own_sequence, uint64_t said_newest) noexcept nogil:
     """The peer acknowledged our packet `own_sequence`, whose block named `said_newest`: that much it now knows."""
+    cdef uint64_t floor
+    cdef int _i
     if said_newest > state.confirmed:
         state.confirmed = said_newest
-    if own_sequence >= state.floor_since and said_newest + 1 > state.floor:
-        state.floor = said_newest + 1
+    for _i in range(2):
+        if state.late[0].some and own_sequence >= state.late[0].since:
+            state.late[0] = state.late[1]
+            state.late[1].some = False
+    floor = said_newest + 1
+    if state.late[0].some and state.late[0].lowest < floor:
+        floor = state.late[0].lowest
+    if state.late[1].some and state.late[1].lowest < floor:
+        floor = state.late[1].lowest
+    if floor > state.floor:
+        state.floor = floor

@@ -22,6 +22,10 @@ cdef enum:
     RELIABLE_UNIT_SIZE = 960                        # fits beside the largest ack block into the smallest MTU
     RELIABLE_MESSAGE_UNITS = 69                     # RELIABLE_MESSAGE_LIMIT in units
 
+    # A message of RELIABLE_MESSAGE_UNITS that is not whole yet and a window of units after the one that is missing:
+    # with less, units out of order could take the room that the missing one needs, for ever.
+    BLOCKS_LEAST = 4 * (RELIABLE_MESSAGE_UNITS + RELIABLE_WINDOW)
+
     UNIT_FREE = 0
     UNIT_QUEUED = 1                                 # waits to be sent, for the first time or again
     UNIT_IN_FLIGHT = 2

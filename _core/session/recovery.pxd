@@ -68,6 +68,12 @@ cdef inline SentPacket* recovery_slot(Recovery* recovery, uint64_t sequence) noe
         return NULL
     return packet
 
+cdef inline uint64_t recovery_first(const Recovery* recovery) noexcept nogil:
+    """Where a look through what is in flight begins: whatever the peer does, at most the ring is looked through."""
+    if recovery.next_sequence - recovery.oldest > SENT_POSITIONS:
+        return recovery.next_sequence - SENT_POSITIONS
+    return recovery.oldest
+
 cdef inline SentPacket* recovery_evicted(Recovery* recovery) noexcept nogil:
     """The packet that the next one will push out of the ring while it is still in flight, else NULL."""
     cdef SentPacket* packet = &recovery.sent[recovery.next_sequence & SENT_MASK]
@@ -158,8 +164,10 @@ cdef inline SentPacket* recovery_next_lost(Recovery* recovery, uint64_t* cursor,
     cdef bint contiguous = cursor[0] == recovery.oldest
     if not recovery.acked_some:
         return NULL
-    if cursor[0] == recovery.oldest:
+    if contiguous:
         recovery.loss_time_us = 0
+        recovery.oldest = recovery_first(recovery)
+        cursor[0] = recovery.oldest
     while cursor[0] <= recovery.largest_acked:
         packet = recovery_slot(recovery, cursor[0])
         if packet == NULL or packet.state != SENT_IN_FLIGHT:
