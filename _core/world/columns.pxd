@@ -1,11 +1,11 @@
 """Columns of the world and their quantized state: what a class of entities consists of, and how a value moves on.
 
-Owner    Component tables are made by the schema; the door class KindTable copies them and lends them to world and view.
+Owner    Component tables are made by the schema; the door class KindTable keeps copies for world and view.
 Limit    MAX_KINDS classes, MAX_COMPONENTS numbers an entity; every number is an int32 of quanta.
 Threads  Pure functions of their arguments.
 
-A vector field is several components, one after the other (`lane` 0 to `lanes` - 1). Local fields have no component: they
-never leave the server.
+A vector field is several components, one after the other (`lane` 0 to `lanes` - 1). Local fields have none: they never
+leave the server.
 """
 from libc.math cimport floor, isfinite
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -48,7 +48,7 @@ cdef enum:
     HISTORY_MASK = HISTORY - 1
     WINDOW = 62                         # oldest age a reference can have in one byte; 63 says that its tick follows
     PREDICT_LIMIT = 64                  # ticks a prediction reaches at most: the schema's num and shift are made for it
-    MAX_KINDS = 64                      # entity classes of a world
+    MAX_KINDS = 255                     # entity classes of a world
     NO_SLOT = 0xFFFFFFFF
 
 cdef struct EntityKind:
@@ -70,7 +70,8 @@ cdef inline int32_t wrap_into(const Component* c, int64_t value) noexcept nogil:
         rest += span
     return <int32_t>(rest + c.low)
 
-cdef inline int32_t predict_component(const EntityKind* kind, uint32_t i, const int32_t* state, uint32_t ticks) noexcept nogil:
+cdef inline int32_t predict_component(const EntityKind* kind, uint32_t i, const int32_t* state,
+                                      uint32_t ticks) noexcept nogil:
     """Component i of `state` moved on by `ticks`. Integers only: both ends get the same number on every machine."""
     cdef const Component* c = &kind.component[i]
     cdef int64_t value

@@ -5,8 +5,8 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 COMPONENT_DTYPE = np.dtype({
-    "names": ["step", "num", "low", "high", "tolerance", "predict", "column", "lane", "lanes", "kind", "bits", "audience",
-              "shift", "rate_ticks", "small", "medium"],
+    "names": ["step", "num", "low", "high", "tolerance", "predict", "column", "lane", "lanes", "kind", "bits",
+              "audience", "shift", "rate_ticks", "small", "medium"],
     "formats": [np.float64, np.int64, np.int32, np.int32, np.int32, np.int16, np.uint16, np.uint8, np.uint8, np.uint8,
                 np.uint8, np.uint8, np.uint8, np.uint16, np.uint8, np.uint8],
     "offsets": [0, 8, 16, 20, 24, 28, 30, 32, 33, 34, 35, 36, 37, 38, 40, 41],
@@ -14,15 +14,14 @@ COMPONENT_DTYPE = np.dtype({
 })
 
 if sizeof(Component) != COMPONENT_DTYPE.itemsize:
-    raise ImportError(f"Component has {sizeof(Component)} bytes in columns.pxd and {COMPONENT_DTYPE.itemsize} in columns.pyx")
+    raise ImportError(f"Component: {sizeof(Component)} bytes in columns.pxd, {COMPONENT_DTYPE.itemsize} in columns.pyx")
 
 
 cdef object _wrong_component(const EntityKind* kind, uint32_t i):
     """What is wrong with component i of `kind`, or None: everything that kernels rely on without looking again."""
     cdef const Component* c = &kind.component[i]
     cdef const Component* by
-    cdef int64_t reach
-    if not c.step > 0 or c.low > c.high or (<int64_t>c.high - c.low).bit_length() != c.bits or c.tolerance < 0:
+    if not c.step > 0 or c.low > c.high or not 0 < c.bits <= 32 or <int64_t>c.high - c.low >> c.bits or c.tolerance < 0:
         return "step, range, bits or tolerance"
     if not 0 < c.small < c.medium < 32 or c.audience not in (AUDIENCE_ALL, AUDIENCE_OWNER) or c.kind > KIND_FLAGS:
         return "class widths, audience or kind"
@@ -37,8 +36,8 @@ cdef object _wrong_component(const EntityKind* kind, uint32_t i):
     by = &kind.component[c.predict]
     if by.audience > c.audience:
         return "audience: its velocity is seen by fewer than itself"
-    reach = max(-<object>by.low, <object>by.high)
-    if abs(<object>c.num) * reach * PREDICT_LIMIT + (1 << c.shift >> 1) > 2**62:
+    reach = max(-int(by.low), int(by.high))
+    if abs(int(c.num)) * reach * PREDICT_LIMIT + (1 << int(c.shift) >> 1) > 2**62:
         return "num and shift: a prediction could overflow 64 bits"
     return None
 

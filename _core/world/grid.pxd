@@ -7,7 +7,8 @@ Threads  One writer; queries may share it between two builds.
 Cells are not stored: items are sorted by a hash of their cell, and neighbours along x stand in neighbouring buckets, so
 that a row of cells is one run of items. Rebuilt each tick by counting.
 
-    bucket = (hash(cell y, cell z) + cell x) & mask         items of row (y, z), x to x + n:  starts[bucket] .. starts[bucket + n]
+    bucket = (hash(cell y, cell z) + cell x) & mask
+    items of row (y, z), from x to x + n:      starts[bucket] .. starts[bucket + n]
 
 Rows may share buckets by chance, so every item says which row it is of: nothing is found twice, nothing too much.
 """

@@ -122,7 +122,8 @@ cdef inline int32_t take_class(RecordReader* r, const Component* c) noexcept nog
         r.failed = True                 # a smaller class would have held it
     return <int32_t>(z >> 1) ^ -<int32_t>(z & 1)
 
-cdef inline size_t encode_absolute(const EntityKind* kind, const int32_t* state, bint mine, uint8_t* out) noexcept nogil:
+cdef inline size_t encode_absolute(const EntityKind* kind, const int32_t* state, bint mine,
+                                   uint8_t* out) noexcept nogil:
     """Write the body of an absolute record to `out` (RECORD_BYTES of room); its length."""
     cdef RecordWriter w
     cdef uint32_t i
@@ -172,7 +173,8 @@ cdef inline size_t encode_delta(const EntityKind* kind, const int32_t* state, co
     put_end(&w)
     return w.length
 
-cdef inline int32_t add_residual(const Component* c, int32_t predicted, int32_t residual, RecordReader* r) noexcept nogil:
+cdef inline int32_t add_residual(const Component* c, int32_t predicted, int32_t residual,
+                                 RecordReader* r) noexcept nogil:
     cdef int64_t span
     cdef int32_t value
     if c.kind == KIND_ANGLE:

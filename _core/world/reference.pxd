@@ -1,17 +1,17 @@
 """References: what the server knows that an observer knows, entity by entity, and what is still on its way.
 
 Owner    The door class World allocates observers, their seats, tokens and rings at start-up.
-Limit    `seats` entities known to one observer; TOKENS datagrams and HELD records on their way to it. Beyond that the
-         oldest token is given up as lost, and counted.
+Limit    `seats` entities known to one observer; TOKENS datagrams and HELD records on their way to it. Beyond that
+         the oldest token is given up as lost, and counted.
 Threads  The game thread.
 
-A seat is the small number that an observer calls an entity by. It is given when the entity comes into view and free again
-when the observer acknowledged that the entity left: so a seat never means two entities to anybody.
+A seat is the small number that an observer calls an entity by. It is given when the entity comes into view and free
+again when the observer acknowledged that the entity left: so a seat never means two entities to anybody.
 
     unknown -> ENTERING -> KNOWN -> LEAVING -> unknown        by acknowledgments of the datagrams that carry the records
 
-`reference` is the newest tick at which a record of the entity was in an acknowledged datagram; `sent` the newest at which
-one was sent that is not given up. Any loss of the newest record sets LOST: another must go, whatever it says.
+`reference` is the newest tick at which a record of the entity was in an acknowledged datagram; `sent` the newest at
+which one was sent that is not given up. Any loss of the newest record sets LOST: another must go, whatever it says.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -132,7 +132,8 @@ cdef inline void token_lost(Observer* observer, uint32_t number) noexcept nogil:
             entry.flags |= LOST
     token_close(observer, token)
 
-cdef inline uint32_t token_begin(Observer* observer, uint32_t tick, uint32_t records, uint32_t* given_up) noexcept nogil:
+cdef inline uint32_t token_begin(Observer* observer, uint32_t tick, uint32_t records,
+                                 uint32_t* given_up) noexcept nogil:
     """A new token with room for `records` (at most HELD); oldest ones are given up where there is none."""
     cdef uint32_t number = observer.next_token
     cdef Token* token = &observer.tokens[number & TOKEN_MASK]

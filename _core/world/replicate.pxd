@@ -1,8 +1,8 @@
 """Replication: for each observer who is in view, what it must be told this tick, and the datagrams that tell it.
 
 Owner    The door class World allocates every array at start-up; kernels fill them and never allocate.
-Limit    Seats per observer, bytes and datagrams per observer and tick, encodings per tick, room of the outbox; what does
-         not fit waits, oldest first, and is counted.
+Limit    Seats per observer, bytes and datagrams per observer and tick, encodings per tick, room of the outbox; what
+         does not fit waits, oldest first, and is counted.
 Threads  The game thread.
 
 Encodings are made once a tick for each (entity, reference, audience) and copied to all who need them; whether a
@@ -14,7 +14,7 @@ from libc.string cimport memcpy
 
 from shadowland._core.base.records cimport MessageRecord
 from shadowland._core.world.columns cimport (
-    HISTORY_MASK, MAX_KINDS, NO_SLOT, WINDOW, EntityKind, within_tolerance)
+    HISTORY_MASK, MAX_KINDS, NO_SLOT, WINDOW, EntityKind, KindTable, within_tolerance)
 from shadowland._core.world.grid cimport GridHit, grid_query
 from shadowland._core.world.record cimport (
     RECORD_ABSOLUTE, RECORD_BYTES, RECORD_ENTER, RECORD_LEAVE, RECORD_LONG, RECORD_UPDATE,
@@ -323,7 +323,8 @@ cdef inline uint32_t fill_queue(Replication* r, Observer* observer, size_t* byte
         count += 1
     return count
 
-cdef inline void write_datagram(Replication* r, Observer* observer, const Ranked* chosen, uint32_t count) noexcept nogil:
+cdef inline void write_datagram(Replication* r, Observer* observer, const Ranked* chosen,
+                                uint32_t count) noexcept nogil:
     """One payload with the queue items in `chosen`, which is in order of seats."""
     cdef uint8_t* payload = &r.arena[r.arena_used]
     cdef uint32_t tick = r.world.tick, i, previous = NO_SLOT, length = SNAPSHOT_HEAD, first
@@ -372,7 +373,8 @@ cdef inline bint has_room(Replication* r) noexcept nogil:
     r.stats.full += 1
     return False
 
-cdef inline void pack(Replication* r, Observer* observer, uint32_t count, size_t bytes, uint32_t budget) noexcept nogil:
+cdef inline void pack(Replication* r, Observer* observer, uint32_t count, size_t bytes,
+                      uint32_t budget) noexcept nogil:
     """Datagrams for the queue, in order of priority as far as budget and datagrams go."""
     cdef uint32_t number, i, at = 0, taken, room, used, cost, before
     cdef QueueItem* item
@@ -429,3 +431,18 @@ cdef inline void send_snapshot(Replication* r, Observer* observer, uint32_t budg
     cdef uint32_t count = fill_queue(r, observer, &bytes)
     pack(r, observer, count, bytes, budget)
     observer.last_send = r.world.tick
+
+cdef class World:
+    cdef Replication r
+    cdef KindTable table
+    cdef uint32_t* free_slots           # ring
+    cdef size_t free_first
+    cdef size_t free_count
+    cdef uint32_t* slot_row             # row of each slot in its kind
+    cdef object columns                 # keeps the user's arrays alive
+    cdef object out_records
+    cdef object out_arena
+    cdef readonly dict timing_ns        # last tick: publish, grid, interest, encode
+    cdef int _make_state(self, uint32_t hz, uint32_t entities, double cell, double layer) except -1
+    cdef int _make_outbox(self, size_t observers, size_t max_payload) except -1
+    cdef Slot* _slot(self, uint64_t handle) noexcept

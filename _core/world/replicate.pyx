@@ -1,21 +1,23 @@
-"""Python door to the world: entities, columns, publishing, replication. A handful of calls a tick, whatever the load."""
+"""Python door to the world: entities, columns, publishing, replication. A handful of calls a tick at any load."""
 from cython cimport final
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from shadowland._core.base.records cimport EVENT_JOINED, EVENT_LEFT, EVENT_SNAPSHOT_ACKED, EVENT_SNAPSHOT_LOST, EventRecord
+from shadowland._core.base.records cimport (
+    EVENT_JOINED, EVENT_LEFT, EVENT_SNAPSHOT_ACKED, EVENT_SNAPSHOT_LOST, EventRecord)
 from shadowland._core.world.columns cimport HISTORY, KindTable
 from shadowland._core.world.grid cimport MAX_REACH, MIN_BUCKETS, GridItem, grid_add, grid_clear, grid_finish
 from shadowland._core.world.reference cimport MAX_SEATS, observer_reset, token_acked, token_lost
 from shadowland._core.world.state cimport (
     COLUMN_BOOL, COLUMN_FLOAT32, COLUMN_FLOAT64, COLUMN_INT8, COLUMN_INT16, COLUMN_INT32, COLUMN_INT64, COLUMN_UINT8,
-    COLUMN_UINT16, COLUMN_UINT32, ColumnSource, KindRows, publish_row)
+    COLUMN_UINT16, COLUMN_UINT32, KindRows, publish_row)
 
 import time
 
 import numpy as np
 
-from shadowland._core.base.records import EVENT_DTYPE, MESSAGE_DTYPE
+from shadowland._core.base.records import EVENT_DTYPE as _EVENT_DTYPE
+from shadowland._core.base.records import MESSAGE_DTYPE as _MESSAGE_DTYPE
 
 _COLUMN_TYPES = {
     np.dtype(np.float32): COLUMN_FLOAT32, np.dtype(np.float64): COLUMN_FLOAT64, np.dtype(np.bool_): COLUMN_BOOL,
@@ -44,17 +46,6 @@ cdef class World:
 
     An entity's handle, like a connection's, is generation << 32 | slot; 0 is none.
     """
-    cdef Replication r
-    cdef KindTable table
-    cdef uint32_t* free_slots           # ring
-    cdef size_t free_first
-    cdef size_t free_count
-    cdef uint32_t* slot_row             # row of each slot in its kind
-    cdef object columns                 # keeps the user's arrays alive
-    cdef object out_records
-    cdef object out_arena
-    cdef readonly dict timing_ns        # last tick: publish, grid, interest, encode
-
     def __cinit__(self, KindTable table, hz: int, entities: int, observers: int, cell: float, *, layer: float = 0.0,
                   seats: int = 256, max_payload: int = 1100, channel: int = 5):
         cdef Replication* r = &self.r
@@ -116,7 +107,7 @@ cdef class World:
         cdef uint8_t[::1] arena, records
         self.r.out_capacity = 2 * observers + DATAGRAMS
         self.r.arena_capacity = self.r.out_capacity * max_payload
-        self.out_records = np.zeros(self.r.out_capacity, MESSAGE_DTYPE)
+        self.out_records = np.zeros(self.r.out_capacity, _MESSAGE_DTYPE)
         self.out_arena = np.zeros(self.r.arena_capacity, np.uint8)
         records, arena = self.out_records.view(np.uint8), self.out_arena
         self.r.out, self.r.arena = <MessageRecord*>&records[0], &arena[0]
@@ -235,6 +226,19 @@ cdef class World:
             return -2
         return self.slot_row[<uint32_t><uint64_t>handle] if slot.alive else -1
 
+    def rows_of(self, handles):
+        """Rows of many entities, int32, as row_of() gives them; handles: uint64."""
+        cdef const uint64_t[::1] asked = np.ascontiguousarray(handles, np.uint64)
+        cdef Py_ssize_t i
+        cdef Slot* slot
+        out = np.empty(asked.shape[0], np.int32)
+        cdef int32_t[::1] rows = out
+        for i in range(asked.shape[0]):
+            slot = self._slot(asked[i])
+            rows[i] = -2 if slot == NULL or asked[i] == 0 else \
+                <int32_t>self.slot_row[<uint32_t>asked[i]] if slot.alive else -1
+        return out
+
     def kind_of(self, handle: int) -> int:
         """Type id of an entity, -1 if the handle is stale."""
         cdef Slot* slot = self._slot(handle)
@@ -285,7 +289,7 @@ cdef class World:
         cdef const EventRecord* records
         cdef size_t i, count = len(events)
         cdef Observer* observer
-        if events.dtype != EVENT_DTYPE:
+        if events.dtype != _EVENT_DTYPE:
             raise ValueError("events must be of EVENT_DTYPE")
         if count == 0:
             return
@@ -321,6 +325,7 @@ cdef class World:
         """
         cdef WorldState* world = &self.r.world
         cdef uint32_t kind, row, number = tick, index
+        cdef const double* at
         if not 0 < tick < 2**32 or (world.tick and not 0 < tick - world.tick <= MAX_TICK_STEP):
             raise ValueError(f"tick {tick} does not follow {world.tick} (1 to {MAX_TICK_STEP} above it)")
         started = time.perf_counter_ns()
@@ -335,8 +340,8 @@ cdef class World:
             for kind in range(world.kind_count):
                 for row in range(world.rows[kind].count):
                     index = world.rows[kind].slots[row]
-                    grid_add(&world.grid, index, kind, world.place[<size_t>index * 3], world.place[<size_t>index * 3 + 1],
-                             world.place[<size_t>index * 3 + 2])
+                    at = &world.place[<size_t>index * 3]
+                    grid_add(&world.grid, index, kind, at[0], at[1], at[2])
             grid_finish(&world.grid)
         self.timing_ns["publish"] = published - started
         self.timing_ns["grid"] = time.perf_counter_ns() - published
@@ -374,6 +379,23 @@ cdef class World:
         self.timing_ns["encode"] = time.perf_counter_ns() - looked
         return r.out_count
 
+    def near(self, x: float, y: float, z: float, radius: float):
+        """Handles (uint64) of all entities published within `radius` (less than 64 grid cells) of a point."""
+        cdef double radius2[MAX_KINDS]
+        cdef WorldState* world = &self.r.world
+        cdef uint32_t i, found
+        if not 0 <= radius < MAX_REACH * world.grid.cell or \
+                (world.grid.layer > 0 and radius >= MAX_REACH * world.grid.layer):
+            raise ValueError(f"radius {radius} is not below {MAX_REACH} cells")
+        for i in range(world.kind_count):
+            radius2[i] = <double>radius * <double>radius
+        found = grid_query(&world.grid, x, y, z, radius, radius2, self.r.hits)
+        out = np.empty(found, np.uint64)
+        cdef uint64_t[::1] handles = out
+        for i in range(found):
+            handles[i] = <uint64_t>world.slot[self.r.hits[i].slot].generation << 32 | self.r.hits[i].slot
+        return out
+
     @property
     def outbox(self):
         """(records of MESSAGE_DTYPE, arena of uint8): what replicate() made. Views, valid until its next call."""
@@ -386,7 +408,7 @@ cdef class World:
                 "saturated_values": self.r.world.stats.saturated}
 
     def published(self, handle: int) -> list[int] | None:
-        """Quanta of an entity at the tick published last; None if it is gone or not published yet. For tests and tools."""
+        """Quanta of an entity at the tick published last; None if it is gone or not published yet."""
         cdef Slot* slot = self._slot(handle)
         cdef const int32_t* state
         if slot == NULL or slot.last == 0:

@@ -6,8 +6,8 @@ Threads  The game thread.
 
     history    [tick & 63][slot][component]     int32 of quanta; a reference points in here
 
-An entity is at rest at a tick when its state is that of the tick before and no velocity predicts anything else. While it
-rests, its state is a reference however old it is: that is what last_change and the rest before it are kept for.
+An entity is at rest at a tick when its state is that of the tick before and no velocity predicts anything else. While
+it rests, its state is a reference however old it is: that is what last_change and the rest before it are kept for.
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -105,8 +105,8 @@ cdef inline int32_t first_quanta(const EntityKind* kind, uint32_t i) noexcept no
         return kind.component[i].low
     return kind.component[i].high if kind.component[i].high < 0 else 0
 
-cdef inline void quantize_row(const EntityKind* kind, const KindRows* rows, uint32_t row, const int32_t* old, uint32_t tick,
-                              uint32_t* field_changed, int32_t* new, PublishStats* stats) noexcept nogil:
+cdef inline void quantize_row(const EntityKind* kind, const KindRows* rows, uint32_t row, const int32_t* old,
+                              uint32_t tick, uint32_t* field_changed, int32_t* new, PublishStats* stats) noexcept nogil:
     """State of one row. `old`: the state before, or NULL for the first time, when rates do not hold anything back."""
     cdef uint32_t f, i, lane
     cdef bint changed
@@ -141,7 +141,8 @@ cdef inline void publish_row(WorldState* world, uint32_t number, uint32_t row, u
     cdef bint moved
     if slot.last:
         old = state_at(world, slot.last, index)
-    quantize_row(kind, &world.rows[number], row, old, tick, &world.field_changed[index * world.stride], new, &world.stats)
+    quantize_row(kind, &world.rows[number], row, old, tick, &world.field_changed[index * world.stride], new,
+                 &world.stats)
     if old == NULL:
         slot.last_change = tick
         slot.rest_first = slot.rest_last = 0
@@ -158,10 +159,12 @@ cdef inline void publish_row(WorldState* world, uint32_t number, uint32_t row, u
         if kind.position[i] >= 0:
             place[i] = new[kind.position[i]] * kind.component[kind.position[i]].step
 
-cdef inline const int32_t* reference_state(const WorldState* world, uint32_t index, uint32_t at, uint32_t* found) noexcept nogil:
-    """State that `index` had at tick `at`, if it is still here (NULL otherwise). `found`: the tick it stands at.
+cdef inline const int32_t* reference_state(const WorldState* world, uint32_t index, uint32_t at,
+                                           uint32_t* found) noexcept nogil:
+    """State that `index` had at tick `at`, if it is still here (else NULL). `found`: the tick it stands at.
 
-    A reference within the window stands at its own tick. An older one is the state of a rest: prediction leaves it alone.
+    A reference within the window stands at its own tick. An older one is the state of a rest, which no prediction
+    moves.
     """
     cdef const Slot* slot = &world.slot[index]
     if world.tick - at <= WINDOW:

@@ -1,12 +1,12 @@
 """View: what an observer knows, from the snapshots it was sent. Many observers may share one set of tables.
 
 Owner    The door class Views allocates everything at start-up.
-Limit    `seats` entities a view, `depth` kept states an entity; a payload that wants more is refused. Nothing in a payload
-         can reach beyond, and a refused payload changes nothing.
+Limit    `seats` entities a view, `depth` kept states an entity; a payload that wants more is refused. Nothing in a
+         payload can reach beyond, and a refused payload changes nothing.
 Threads  One at a time.
 
-Each entity keeps the states that its newest records gave, in no order, each with its tick: a record names one of them as
-its reference. What lies between two records is predicted from the newest.
+Each entity keeps the states that its newest records gave, in no order, each with its tick: a record names one of them
+as its reference. What lies between two records is predicted from the newest.
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -170,7 +170,8 @@ cdef inline int parse_record(ViewSet* v, uint32_t view, uint32_t tick, RecordRea
         return VIEW_BAD_MESSAGE
     return VIEW_OK if can_keep(v, view, out.seat, tick) else VIEW_UNDECODABLE
 
-cdef inline void commit_record(ViewSet* v, uint32_t view, uint32_t tick, const Parsed* p, const int32_t* state) noexcept nogil:
+cdef inline void commit_record(ViewSet* v, uint32_t view, uint32_t tick, const Parsed* p,
+                               const int32_t* state) noexcept nogil:
     cdef Seat* sitting = view_seat(v, view, p.seat)
     if p.what == RECORD_LEAVE:
         if sitting.used and tick > sitting.entered and tick > sitting.left:

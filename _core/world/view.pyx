@@ -9,7 +9,7 @@ from shadowland._core.world.reference cimport MAX_SEATS
 
 import numpy as np
 
-from shadowland._core.base.records import MESSAGE_DTYPE
+from shadowland._core.base.records import MESSAGE_DTYPE as _MESSAGE_DTYPE
 
 OK = VIEW_OK
 BAD_MESSAGE = VIEW_BAD_MESSAGE
@@ -28,16 +28,16 @@ cdef void* _zeros(size_t count, size_t size) except NULL:
 cdef class Views:
     """`views` observers' views of one world.
 
-    table: the classes, the same as the server's. seats: entities a view holds, as on the server. history: states kept per
-    entity (2 to 64); a server that gets acknowledgments late refers to older ones. Memory: views x seats x history x
-    4 bytes per component at most, touched as it is used.
+    table: the classes, the same as the server's. seats: entities a view holds, as on the server. history: states
+    kept per entity (2 to 64); a server that gets acknowledgments late refers to older ones. Memory: views x seats x
+    history x 4 bytes per component at most, touched as it is used.
     """
 
     def __cinit__(self, KindTable table, views: int = 1, seats: int = 256, history: int = 64):
         cdef ViewSet* v = &self.v
         memset(v, 0, sizeof(ViewSet))
         if not (0 < views < 2**24 and 0 < seats <= MAX_SEATS and 2 <= history <= 64) or table.count == 0:
-            raise ValueError(f"views must be positive, seats 1 to {MAX_SEATS}, history 2 to 64, and the table not empty")
+            raise ValueError(f"views must be positive, seats 1 to {MAX_SEATS}, history 2 to 64, the table not empty")
         self.table = table
         v.kinds, v.kind_count, v.stride = table.kinds, table.count, table.stride
         v.views, v.seats, v.depth = views, seats, history
@@ -89,9 +89,9 @@ cdef class Views:
     def apply_records(self, records, arena, views, hint: int = 0) -> int:
         """Take a batch of snapshots in one call; the number taken.
 
-        records: MESSAGE_DTYPE, C-contiguous, writable; payloads stand in `arena` (uint8). views: int32, the view of each
-        record; a record with another number than a view's is left alone. Refused ones get flags |= UNDECODABLE, so that
-        the endpoint withdraws their acknowledgment.
+        records: MESSAGE_DTYPE, C-contiguous, writable; payloads stand in `arena` (uint8). views: int32, the view of
+        each record; a record with another number than a view's is left alone. Refused ones get flags |= UNDECODABLE,
+        so that the endpoint withdraws their acknowledgment.
         """
         cdef uint8_t[::1] raw
         cdef const uint8_t[::1] payloads = arena
@@ -99,7 +99,8 @@ cdef class Views:
         cdef MessageRecord* message
         cdef Py_ssize_t i, taken = 0, count = len(records)
         cdef uint32_t near = hint
-        if records.dtype != MESSAGE_DTYPE or indices.shape[0] != count:
+        cdef int status
+        if records.dtype != _MESSAGE_DTYPE or indices.shape[0] != count:
             raise ValueError("records must be of MESSAGE_DTYPE, with a view number for each")
         if count == 0:
             return 0
@@ -109,9 +110,11 @@ cdef class Views:
             for i in range(count):
                 if indices[i] < 0 or <uint32_t>indices[i] >= self.v.views:
                     continue
+                status = VIEW_BAD_MESSAGE
                 if message[i].length != 0 and message[i].offset < payloads.shape[0] \
-                        and message[i].length <= payloads.shape[0] - message[i].offset \
-                        and view_apply(&self.v, indices[i], &payloads[message[i].offset], message[i].length, near) == VIEW_OK:
+                        and message[i].length <= payloads.shape[0] - message[i].offset:
+                    status = view_apply(&self.v, indices[i], &payloads[message[i].offset], message[i].length, near)
+                if status == VIEW_OK:
                     taken += 1
                 else:
                     message[i].flags |= MESSAGE_UNDECODABLE

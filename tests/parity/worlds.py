@@ -12,8 +12,8 @@ HZ = 30
 NUM, SHIFT = 174763, 20                 # 0.05 a second to steps of 0.01 a 30th: 5 / 30
 
 WALKER = Kind(components=(
-    *(Component(-2**19, 2**19 - 1, 0.01, FLOAT, predict=3 + i, num=NUM, shift=SHIFT, tolerance=3, column=0, small=4, medium=10)
-      for i in range(3)),
+    *(Component(-2**19, 2**19 - 1, 0.01, FLOAT, predict=3 + i, num=NUM, shift=SHIFT, tolerance=3, column=0, small=4,
+                medium=10) for i in range(3)),
     *(Component(-512, 511, 0.05, FLOAT, column=1, small=4, medium=11) for i in range(3)),
     Component(-128, 127, 2 * np.pi / 256, ANGLE, column=2, small=4, medium=8),
     Component(0, 100, kind=INT, column=3, rate_ticks=6, small=3, medium=8),
@@ -32,8 +32,8 @@ def component_array(kind: Kind) -> NDArray[np.void]:
     """The kind as the schema would hand it over."""
     array = np.zeros(len(kind.components), COMPONENT_DTYPE)
     for row, c in zip(array, kind.components, strict=True):
-        for name in ("step", "num", "low", "high", "tolerance", "predict", "column", "kind", "bits", "audience", "shift",
-                     "rate_ticks", "small", "medium"):
+        for name in ("step", "num", "low", "high", "tolerance", "predict", "column", "kind", "bits", "audience",
+                     "shift", "rate_ticks", "small", "medium"):
             row[name] = getattr(c, name)
     for field in kind.fields(mine=True):
         array["lanes"][field] = len(field)

@@ -137,7 +137,8 @@ class Server:
             entity = self.entities.get(entry.slot)
             if alive and entity and entity.generation == entry.generation:
                 kind = self.kinds[entity.kind]
-                if self.distance2(avatar, entry.slot) <= (kind.radius + kind.hysteresis) * (kind.radius + kind.hysteresis):
+                leave = kind.radius + kind.hysteresis
+                if self.distance2(avatar, entry.slot) <= leave * leave:
                     continue
             entry.state = "leaving"
             if not entry.told:
@@ -145,8 +146,12 @@ class Server:
         if not alive:
             return
         known = {entry.slot for entry in observer.entries.values() if entry.state != "leaving"}
-        new = sorted((self.distance2(avatar, slot), slot) for slot, entity in self.entities.items()
-                     if slot not in known and self.distance2(avatar, slot) <= self.kinds[entity.kind].radius * self.kinds[entity.kind].radius)
+        new = []
+        for slot, entity in self.entities.items():
+            radius, distance2 = self.kinds[entity.kind].radius, self.distance2(avatar, slot)
+            if slot not in known and distance2 <= radius * radius:
+                new.append((distance2, slot))
+        new.sort()
         free = [seat for seat in range(self.seats) if seat not in observer.entries]
         for seat, (_, slot) in zip(free, new, strict=False):
             observer.entries[seat] = Entry(slot, self.entities[slot].generation, self.tick)
@@ -156,7 +161,8 @@ class Server:
     def needed(self, entry: Entry, mine: bool) -> bool:
         entity, kind = self.entities[entry.slot], self.kinds[self.entities[entry.slot].kind]
         base = max(entry.sent, entry.reference)
-        if not base or entry.lost or mine != (entry.sent_mine if entry.sent >= entry.reference else entry.reference_mine):
+        base_mine = entry.sent_mine if entry.sent >= entry.reference else entry.reference_mine
+        if not base or entry.lost or mine != base_mine:
             return True
         if entry.state == "entering" and self.tick - base >= max(self.hz // 4, 1):
             return True
@@ -219,8 +225,10 @@ class Server:
         silent = self.tick - max(oldest, observer.last_ack) > self.hz // 2
         return silent and self.tick - observer.last_send < self.hz // 4
 
-    def pack(self, observer: Observer, queue: list[tuple[int, int, bool, bytes]], budget: int) -> list[tuple[int, bytes]]:
+    def pack(self, observer: Observer, queue: list[tuple[int, int, bool, bytes]],
+             budget: int) -> list[tuple[int, bytes]]:
         payloads = []
+        chosen: list[tuple[int, bool, bytes]]
         for number in range(DATAGRAMS):
             room = min(self.max_payload, budget)
             used, chosen = 2, []

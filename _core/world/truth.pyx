@@ -1,0 +1,199 @@
+"""Python door to the truth ring: the server writes it, bots in another process verify their views against it."""
+from cython cimport final
+from libc.math cimport sqrt
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from shadowland._core.world.columns cimport MAX_COMPONENTS, KindTable
+from shadowland._core.world.replicate cimport World
+from shadowland._core.world.view cimport Views
+
+import mmap
+import os
+
+
+@final
+cdef class Truth:
+    """The ring in the file `path`. Give `world` to create and write it, `table` alone to read what another one writes.
+
+    ValueError if the file is not such a ring, or of another world than the table's.
+    """
+    cdef KindTable table
+    cdef World world
+    cdef object mapping
+    cdef uint8_t[::1] raw
+    cdef uint8_t* base
+    cdef TruthHeader* header
+    cdef uint32_t* since                # views x slots: tick at which it became wrong, and EPISODE_COUNTED
+    cdef size_t since_views
+    cdef uint32_t* seat_of              # slots: seat + 1 in the view being looked at
+    cdef VerifyStats stats_
+
+    def __init__(self, path: str, KindTable table, World world = None) -> None:
+        cdef TruthHeader header
+        self.table, self.world = table, world
+        if world is not None:
+            memset(&header, 0, sizeof(header))
+            header.magic, header.hz = TRUTH_MAGIC, world.r.world.hz
+            header.slots, header.stride = world.r.world.slots, world.r.world.stride
+            size = sizeof(TruthHeader) + RING * truth_tick_size(header.slots, header.stride)
+            with open(path, "wb") as file:
+                file.write((<const char*>&header)[:sizeof(header)])
+                file.truncate(size)
+        with open(path, "r+b") as file:
+            if os.fstat(file.fileno()).st_size < <Py_ssize_t>sizeof(TruthHeader):
+                raise ValueError(f"{path}: too short to be a ring of truth")
+            self.mapping = mmap.mmap(file.fileno(), 0)
+        self.raw = self.mapping
+        self.base = &self.raw[0]
+        self.header = <TruthHeader*>self.base
+        size = sizeof(TruthHeader) + RING * truth_tick_size(self.header.slots, self.header.stride)
+        if self.header.magic != TRUTH_MAGIC or self.raw.shape[0] < <Py_ssize_t>size or \
+                self.header.stride != table.stride:
+            raise ValueError(f"{path}: not a ring of truth, or one of another world")
+
+    def __dealloc__(self):
+        free(self.since)
+        free(self.seat_of)
+
+    def write(self, tick: int) -> None:
+        """Quantize the world's columns as they are now as the truth of `tick`. Call it next to World.publish()."""
+        cdef TruthTick now, before
+        cdef const WorldState* state
+        cdef uint32_t kind, row
+        if self.world is None:
+            raise ValueError("this ring is only read; give it the world to write it")
+        state = &self.world.r.world
+        now = truth_at(self.base, state.slots, state.stride, tick)
+        before = truth_at(self.base, state.slots, state.stride, tick - 1)
+        with nogil:
+            now.tick[0] = 0
+            truth_fence()
+            memset(now.slot, 0, state.slots * sizeof(TruthSlot))
+            for kind in range(state.kind_count):
+                for row in range(state.rows[kind].count):
+                    truth_write_row(state, &now, &before, kind, row)
+            truth_fence()
+        now.tick[0] = tick
+
+    def read(self, tick: int, handle: int) -> list[int] | None:
+        """Quanta of an entity at `tick`; None if the ring does not hold it (any more)."""
+        cdef TruthTick at = truth_at(self.base, self.header.slots, self.header.stride, tick)
+        cdef uint32_t slot = <uint32_t><uint64_t>handle, i
+        if at.tick[0] != tick or slot >= self.header.slots or at.slot[slot].generation != <uint64_t>handle >> 32 \
+                or at.slot[slot].kind >= self.table.count:
+            return None
+        return [at.state[<size_t>slot * self.header.stride + i]
+                for i in range(self.table.kinds[at.slot[slot].kind].components)]
+
+    def verify(self, Views views, first: int = 0, count: int = -1) -> int:
+        """Hold views `first` to `first + count - 1` (-1: all) against the truth of their ticks; mismatches so far.
+
+        A pair of view and entity that is wrong for over half a second counts once, until it was right again. Wrong is:
+        off by more than the tolerance, missing within radius - hysteresis, present beyond radius + hysteresis or dead.
+        """
+        cdef size_t view, begin = first, end = views.v.views if count < 0 else min(first + count, views.v.views)
+        if self.since == NULL or self.since_views != views.v.views:
+            free(self.since)
+            free(self.seat_of)
+            self.since = <uint32_t*>calloc(<size_t>views.v.views * self.header.slots, sizeof(uint32_t))
+            self.seat_of = <uint32_t*>calloc(self.header.slots, sizeof(uint32_t))
+            self.since_views = views.v.views
+            if self.since == NULL or self.seat_of == NULL:
+                raise MemoryError("marks for the views to verify")
+        if views.v.stride != self.header.stride:
+            raise ValueError("views of another world")
+        self.stats_.off = self.stats_.missing = self.stats_.ghosts = 0
+        with nogil:
+            for view in range(begin, end):
+                self._verify_view(&views.v, <uint32_t>view)
+        return self.stats_.mismatches
+
+    def forget(self, view: int) -> None:
+        """Begin anew with a view: its session ended or begins."""
+        if self.since != NULL and 0 <= view < self.since_views:
+            memset(&self.since[<size_t>view * self.header.slots], 0, self.header.slots * sizeof(uint32_t))
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """checked, mismatches and unchecked since the start; off, missing and ghosts of the last verify()."""
+        return dict(self.stats_)
+
+    cdef void _verify_view(self, ViewSet* v, uint32_t view) noexcept nogil:
+        cdef uint32_t tick = v.newest[view], slot, seat, seated = 0
+        cdef TruthTick at = truth_at(self.base, self.header.slots, self.header.stride, tick)
+        cdef double centre[3]
+        cdef uint32_t* since = &self.since[<size_t>view * self.header.slots]
+        cdef uint32_t wrong
+        if tick == 0 or at.tick[0] != tick or not self._centre(v, view, &at, centre):
+            self.stats_.unchecked += 1
+            return
+        memset(self.seat_of, 0, self.header.slots * sizeof(uint32_t))
+        for seat in range(v.seats):
+            if view_seat(v, view, seat).used and not view_seat(v, view, seat).left:
+                seated += 1
+                if view_seat(v, view, seat).slot < self.header.slots:
+                    self.seat_of[view_seat(v, view, seat).slot] = seat + 1
+        for slot in range(self.header.slots):
+            wrong = self._wrong(v, view, slot, &at, centre, seated == v.seats)
+            if wrong == 0:
+                since[slot] = 0
+            elif since[slot] == 0:
+                since[slot] = tick & ~EPISODE_COUNTED
+        truth_fence()
+        if at.tick[0] != tick:
+            return                      # written over meanwhile: what was read may be of two ticks
+        for slot in range(self.header.slots):
+            if since[slot] and not since[slot] & EPISODE_COUNTED and tick - since[slot] > self.header.hz // 2:
+                since[slot] |= EPISODE_COUNTED
+                self.stats_.mismatches += 1
+
+    cdef bint _centre(self, ViewSet* v, uint32_t view, const TruthTick* at, double* centre) noexcept nogil:
+        """Where the view's own entity stands in truth; False if it has none there."""
+        cdef uint32_t seat, axis
+        cdef const Seat* sitting
+        cdef const EntityKind* kind
+        for seat in range(v.seats):
+            sitting = view_seat(v, view, seat)
+            if not sitting.used or sitting.left or not v.mine[kept_at(v, view, seat) + sitting.newest]:
+                continue
+            if sitting.slot >= self.header.slots or at.slot[sitting.slot].generation != sitting.generation:
+                continue
+            kind = &v.kinds[sitting.kind]
+            for axis in range(3):
+                centre[axis] = 0.0
+                if kind.position[axis] >= 0:
+                    centre[axis] = at.state[<size_t>sitting.slot * self.header.stride + kind.position[axis]] \
+                        * kind.component[kind.position[axis]].step
+            return True
+        return False
+
+    cdef uint32_t _wrong(self, ViewSet* v, uint32_t view, uint32_t slot, const TruthTick* at, const double* centre,
+                         bint full) noexcept nogil:
+        """1 if what the view has of this slot is wrong, now. `full`: it has no seat left, so nothing is missing."""
+        cdef uint32_t seat = self.seat_of[slot], number = at.slot[slot].kind
+        cdef const EntityKind* kind
+        cdef const int32_t* truth = &at.state[<size_t>slot * self.header.stride]
+        cdef int32_t seen[MAX_COMPONENTS]
+        cdef const Seat* sitting = view_seat(v, view, seat - 1) if seat else NULL
+        cdef double distance2, inner
+        if at.slot[slot].generation == 0 or number >= self.table.count:
+            self.stats_.ghosts += seat != 0
+            return seat != 0
+        kind = &self.table.kinds[number]
+        distance2 = truth_distance2(kind, truth, centre)
+        if seat == 0:
+            inner = 2.0 * kind.radius - sqrt(kind.leave2)       # radius - hysteresis
+            if full or inner <= 0.0 or distance2 > inner * inner:
+                return 0
+            self.stats_.missing += 1
+            return 1
+        self.stats_.checked += 1
+        if sitting.generation != at.slot[slot].generation or distance2 > kind.leave2 * (1.0 + 1e-9):
+            self.stats_.ghosts += 1
+            return 1
+        view_state(v, view, seat - 1, v.newest[view], seen)
+        if not truth_is_off(kind, truth, seen, v.mine[kept_at(v, view, seat - 1) + sitting.newest]):
+            return 0
+        self.stats_.off += 1
+        return 1

@@ -1,0 +1,19 @@
+from collections.abc import Sequence
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+COMPONENT_DTYPE: Final[np.dtype[Any]]
+
+@final
+class KindTable:
+    def __init__(self) -> None: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def stride(self) -> int: ...
+    def add(self, components: NDArray[np.void], position: Sequence[int] = (), radius: float = 0.0,
+            hysteresis: float = 0.0) -> int: ...
+    def predict(self, kind: int, state: Sequence[int], ticks: int) -> list[int]: ...
+    def quantize(self, kind: int, component: int, value: float) -> int | None: ...
