@@ -237,6 +237,22 @@ def test_another_seed_is_another_run() -> None:
     assert len({play(seed, script)[0] for seed in range(10)}) == 10
 
 
+def test_a_second_copy_is_lost_and_spoiled_on_its_own() -> None:
+    net, a, b = pair(Link(duplicate=1.0, loss=0.5))
+    send(a, b.local, *[b"x"] * 400)
+    assert 340 <= len(drain(b)) <= 460 and net.counters["duplicated"] == 400
+    net.link = Link(duplicate=1.0, loss=1.0)
+    send(a, b.local, b"gone twice")
+    assert drain(b) == []
+
+
+def test_the_two_directions_have_luck_of_their_own() -> None:
+    net, a, b = pair(Link(loss=0.5))
+    send(a, b.local, *[bytes([i]) for i in range(100)])
+    send(b, a.local, *[bytes([i]) for i in range(100)])
+    assert [data for _, data in drain(b)] != [data for _, data in drain(a)]
+
+
 def test_luck_of_one_pair_does_not_depend_on_the_traffic_of_others() -> None:
     link = Link(loss=0.5)
     alone, busy = Network(3, link), Network(3, link)
