@@ -35,14 +35,17 @@ def decode(const uint8_t[::1] data not None) -> tuple[int, int] | None:
 
 def encode_array(const int64_t[::1] values not None) -> bytes:
     """The signed numbers of an int64 array, one after the other, in one call without the GIL."""
-    cdef size_t count = values.shape[0], used = 0
-    if count == 0:
-        return b""
-    out = np.empty(count * VARINT_MAX, dtype=np.uint8)
-    cdef uint8_t[::1] room = out
-    with nogil:
-        varints_encode(&values[0], count, &room[0], count * VARINT_MAX, &used)
-    return out[:used].tobytes()
+    out = np.empty(values.shape[0] * VARINT_MAX, dtype=np.uint8)
+    return out[:encode_into(values, out)[1]].tobytes()
+
+
+def encode_into(const int64_t[::1] values not None, uint8_t[::1] out not None) -> tuple[int, int]:
+    """Write signed numbers into the caller's memory: how many of them fitted, each whole, and the bytes they took."""
+    cdef size_t count = values.shape[0], capacity = out.shape[0], good = 0, used = 0
+    if count and capacity:
+        with nogil:
+            good = varints_encode(&values[0], count, &out[0], capacity, &used)
+    return good, used
 
 
 def decode_array(const uint8_t[::1] data not None, size_t count):

@@ -1,0 +1,5 @@
+from typing import Final
+
+CYTHON: Final[str]
+COMPILER: Final[str]
+DEBUG: Final[bool]

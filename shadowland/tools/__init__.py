@@ -1,0 +1,1 @@
+"""Tools for people who look into the wire: reading datagrams, checking an installation."""
