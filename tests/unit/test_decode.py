@@ -30,8 +30,8 @@ def sealed(body: bytes, header: bytes = SESSION, key: bytes = KEY) -> bytes:
     return header + seal(key, header[:4] + header[6:], header, body)
 
 
-def problem(found: dict[str, Any]) -> str | None:
-    return found["problem"] and found["problem"]["reason"]
+def problem(found: dict[str, Any]) -> Any:
+    return found["problem"]["reason"] if found["problem"] else None
 
 
 def test_hello() -> None:
