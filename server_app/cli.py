@@ -1,0 +1,121 @@
+"""The command `shadowland-server`. Exit codes: 0; 1: a bot was lost or a view was wrong; 2: a mistake, in one line."""
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+import shadowland as sl
+from server_app import config, logs
+from server_app.loop import Stop
+from shadowland.errors import ShadowlandError, TransportError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+TYPES = {int: click.INT, float: click.FLOAT, str: click.STRING}
+
+
+def flags(*names: str) -> Callable[[Function], Function]:
+    """Options of these settings, their help and default from the table in config. Not given is None."""
+    def add(function: Function) -> Function:
+        for name in reversed(names):
+            key = config.KEYS[name]
+            text = f"{key.meaning} [{key.range}; default {key.default if key.default != '' else 'none'}]"
+            option = click.option(f"--{name.replace('_', '-')}", name, type=TYPES[key.kind], default=None, help=text)
+            function = option(function)
+        option = click.option("--config", "path", type=click.Path(path_type=Path), default=None,
+                              help="TOML file with settings; see docs/config.md")
+        return option(function)
+    return add
+
+
+def prepare(given: dict[str, Any], path: Path | None) -> config.Settings:
+    """Settings from everywhere, and logging by them."""
+    settings = config.load(given, path=path)
+    logs.start(settings.log_level)
+    return settings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(sl.__version__, prog_name="shadowland-server")
+def cli() -> None:
+    """Shadowland: serve a world, look at the demo, send bots, make a key."""
+
+
+@cli.command()
+@click.argument("app")
+@flags("host", "port", "identity", "log_level")
+def run(app: str, path: Path | None, **given: Any) -> int:
+    """Serve APP, a Server in a file or module: game.py, game.py:app or package.game:app."""
+    from server_app.run import load_app, run_app
+    settings = prepare(given, path)
+    with Stop() as stopped:
+        return run_app(load_app(app), settings, stopped)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="one line of JSON, last on stdout; all else on stderr")
+@flags("bots", "hz", "duration", "host", "port", "identity", "visible", "radius", "npcs_per_bot", "monsters_per_bot",
+       "seed", "log_level")
+def demo(path: Path | None, as_json: bool, **given: Any) -> int:
+    """A server and, in a second process, bots that connect over real UDP, walk, meet and part; then a report."""
+    from server_app.demo.run import run_demo
+    settings = prepare(given, path)
+    if settings.bots > settings.capacity:
+        raise sl.ConfigError(f"bots is {settings.bots}, capacity only {settings.capacity}; "
+                             f"set capacity under [limits], or {config.KEYS['capacity'].variable}, "
+                             f"to at least {settings.bots}")
+    with Stop() as stopped:
+        return run_demo(settings, stopped, as_json=as_json)
+
+
+@cli.command()
+@click.argument("url")
+@click.option("--server-key", required=True, help="the server's public key, slk1..., as it prints it")
+@click.option("--truth", default="", help="file with the server's truth, to compare views with")
+@click.option("--until-eof", is_flag=True, help="walk until stdin ends, not for --duration")
+@click.option("--json", "as_json", is_flag=True, help="one line of JSON, last on stdout; all else on stderr")
+@flags("bots", "hz", "duration", "radius", "seed", "log_level")
+def bots(url: str, server_key: str, truth: str, until_eof: bool, as_json: bool, path: Path | None, **given: Any) -> int:
+    """Send bots to the demo server at URL (sl://host:port)."""
+    from server_app.demo.crowd import Crowd, run_crowd
+    from server_app.report import bots_text, finish
+    settings = prepare(given, path)
+    with Stop() as stopped:
+        report = run_crowd(Crowd(url, server_key, settings, truth), settings, stopped, until_eof=until_eof)
+    return finish(report, bots_text(report), as_json)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def keygen(file: Path) -> int:
+    """Make a server's key pair in FILE, readable by its owner only, and print the public key that clients pin."""
+    identity = sl.Identity.generate()
+    identity.save(file)
+    print(identity.public_text)
+    return 0
+
+
+def _mistake(text: str) -> NoReturn:
+    print(f"shadowland-server: {' '.join(text.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Entry point; never returns."""
+    try:
+        code = cli.main(args=arguments, prog_name="shadowland-server", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as help_text:
+        print(help_text.format_message(), file=sys.stderr)
+        sys.exit(2)
+    except click.ClickException as error:
+        where = getattr(error, "ctx", None)
+        command = where.command_path if where is not None else "shadowland-server"
+        _mistake(f"{error.format_message().rstrip('.')}; `{command} --help` shows what there is")
+    except click.Abort:
+        sys.exit(0)                     # Ctrl-C before there was anything to end
+    except (ShadowlandError, TransportError) as error:
+        _mistake(str(error.strerror) if isinstance(error, OSError) and error.strerror else str(error))
+    except MemoryError as error:
+        _mistake(f"{error or 'not enough memory'}; lower capacity or entities under [limits]")
+    sys.exit(code if isinstance(code, int) else 0)

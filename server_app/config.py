@@ -1,0 +1,200 @@
+"""Settings of the server: one table of keys, read from flags, environment, a TOML file and defaults, in this order.
+
+Every limit that a peer can lean against is a key here. `docs/config.md` shows the same table; a test compares them.
+"""
+import difflib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from shadowland.errors import ConfigError
+
+ENVIRONMENT: Final = "SHADOWLAND_"
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+def _key(default: Any, section: str, meaning: str, low: float | None = None, high: float | None = None,
+         choices: tuple[str, ...] = ()) -> Any:
+    metadata = {"section": section, "meaning": meaning, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings with their defaults; `load` makes one. Each stands in the TOML section that its metadata names."""
+
+    host: str = _key("127.0.0.1", "server", "address to bind; 0.0.0.0 or :: for every interface")
+    port: int = _key(3565, "server", "UDP port; 0 takes any free one", 0, 65535)
+    identity: str = _key("", "server", "key file from `shadowland-server keygen`; empty: a new identity at each start")
+    tick_hz: int = _key(60, "server", "ticks per second", 1, 240)
+    log_level: str = _key("info", "server", "least important messages that are logged", choices=LEVELS)
+
+    capacity: int = _key(1024, "limits", "sessions at once; more are refused with SERVER_FULL", 1, 65536)
+    entities: int = _key(16384, "limits", "entities alive at once", 1, 1 << 20)
+    half_open: int = _key(1024, "limits", "handshakes under way at once", 1, 65536)
+    half_open_per_prefix: int = _key(1024, "limits", "of them from one /24 or /64", 1, 65536)
+    half_open_s: float = _key(5.0, "limits", "seconds until an unfinished handshake is forgotten", 0.1, 60)
+    idle_timeout_s: float = _key(15.0, "limits", "seconds of silence until a session ends", 0.5, 3600)
+    inbox_records: int = _key(0, "limits", "messages taken per tick; 0: 1,024 and 16 per session", 0, 1 << 26)
+    inbox_bytes: int = _key(0, "limits", "bytes of messages taken per tick; 0: 1 MiB and 2 KiB per session",
+                            0, (1 << 32) - 1)
+    outbox_bytes: int = _key(0, "limits", "bytes queued per tick besides reliable ones; 0: 1 MiB and 4 KiB per session",
+                             0, (1 << 32) - 1)
+    blocks: int = _key(0, "limits", "256-byte blocks for reliable messages and fragments; 0: 4,096 and 32 per session",
+                       0, 1 << 28)
+    session_blocks: int = _key(1024, "limits", "of them for one session and direction", 8, 1 << 20)
+
+    bots: int = _key(200, "demo", "bots that connect", 1, 50_000)
+    hz: int = _key(30, "demo", "ticks per second of the demo's server and bots", 1, 240)
+    duration: float = _key(30.0, "demo", "seconds, from when all bots are in", 0.5, 86_400)
+    visible: float = _key(28.0, "demo", "entities that a player sees on average; the world grows with the bots", 1, 500)
+    radius: float = _key(48.0, "demo", "metres that a player sees", 4, 1000)
+    npcs_per_bot: float = _key(0.5, "demo", "wandering NPCs for each bot", 0, 10)
+    monsters_per_bot: float = _key(0.1, "demo", "chasing monsters for each bot", 0, 10)
+    seed: int = _key(1, "demo", "of everything random in the demo's world and bots", 0, (1 << 31) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One row of the table."""
+
+    name: str
+    section: str
+    kind: type
+    default: Any
+    meaning: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+
+    @property
+    def range(self) -> str:
+        """What a value may be, for people."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.low is None or self.high is None:
+            return "text"
+        return f"{self.low:,} to {self.high:,}"
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable."""
+        return ENVIRONMENT + self.name.upper()
+
+
+KEYS: Final[dict[str, Key]] = {
+    item.name: Key(item.name, item.metadata["section"], type(item.default), item.default, item.metadata["meaning"],
+                   item.metadata["low"], item.metadata["high"], item.metadata["choices"])
+    for item in fields(Settings)
+}
+SECTIONS: Final = tuple(dict.fromkeys(key.section for key in KEYS.values()))
+
+
+def _refuse(key: Key, value: object, where: str, problem: str = "") -> ConfigError:
+    expected = {int: "a whole number, ", float: "a number, ", str: ""}[key.kind]
+    if key.kind is str and not key.choices:
+        expected = "a "
+    return ConfigError(f"{where}: {key.name} is {value!r}{problem}; give {expected}{key.range}")
+
+
+def check(name: str, value: object, where: str) -> Any:
+    """`value` as the type of its key; ConfigError names `where`, key, value and range."""
+    key = KEYS[name]
+    right = isinstance(value, key.kind) or (key.kind is float and isinstance(value, int))
+    if isinstance(value, bool) or not right:
+        raise _refuse(key, value, where)
+    if key.kind is float:
+        value = float(value)  # type: ignore[arg-type]  # int or float by now
+    if key.choices and value not in key.choices:
+        close = difflib.get_close_matches(str(value), key.choices, 1)
+        raise _refuse(key, value, where, f" (did you mean {close[0]!r}?)" if close else "")
+    if key.low is not None and key.high is not None:
+        assert isinstance(value, (int, float))
+        if not math.isfinite(value) or not key.low <= value <= key.high:
+            raise _refuse(key, value, where)
+    return value
+
+
+def parse(name: str, text: str, where: str) -> Any:
+    """As `check`, from text."""
+    key = KEYS[name]
+    value: object = text
+    if key.kind is not str:
+        try:
+            value = key.kind(text)
+        except ValueError:
+            raise _refuse(key, text, where) from None
+    return check(name, value, where)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"configuration file {path}: {error.strerror}; "
+                          "name a file that can be read, or leave --config out") from None
+    try:
+        table = msgspec.toml.decode(data)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise ConfigError(f"configuration file {path}: {error}; correct the TOML there") from None
+    return dict(table)
+
+
+def from_file(path: Path) -> dict[str, Any]:
+    """The settings that a TOML file names. ConfigError for unknown sections, unknown keys and wrong values."""
+    found: dict[str, Any] = {}
+    for section, table in _read(path).items():
+        where = f"{path}: [{section}]"
+        if section in KEYS and section not in SECTIONS:
+            raise ConfigError(f"{path}: {section} stands outside a section; put it under [{KEYS[section].section}]")
+        if section not in SECTIONS or not isinstance(table, dict):
+            raise ConfigError(f"{where} is no section; the sections are {', '.join(SECTIONS)}")
+        for name, value in table.items():
+            if name not in KEYS or KEYS[name].section != section:
+                raise ConfigError(f"{where}: {_unknown(name, section)}")
+            found[name] = check(name, value, where)
+    return found
+
+
+def _unknown(name: str, section: str) -> str:
+    if name in KEYS:
+        return f"{name} belongs under [{KEYS[name].section}]; move it there"
+    names = [key.name for key in KEYS.values() if key.section == section]
+    close = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(names)}"
+    return f"there is no key {name!r}; {hint}"
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that environment variables name (SHADOWLAND_ and the key in capitals)."""
+    return {key.name: parse(key.name, environment[key.variable], f"environment variable {key.variable}")
+            for key in KEYS.values() if key.variable in environment}
+
+
+def load(flags: Mapping[str, Any], *, path: Path | None = None,
+         environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings by precedence: flag > environment > file > default. Flags that are None count as not given.
+
+    ConfigError says in one line which value is wrong, where it stands, and what it may be.
+    """
+    values = from_file(path) if path is not None else {}
+    values |= from_environment(environment)
+    for name, value in flags.items():
+        if value is not None:
+            values[name] = check(name, value, f"--{name.replace('_', '-')}")
+    return Settings(**values)
+
+
+def limits(settings: Settings) -> dict[str, int]:
+    """The limits as keyword arguments of `shadowland.Server` beside capacity and entities."""
+    return {
+        "half_open": settings.half_open, "half_open_per_prefix": settings.half_open_per_prefix,
+        "half_open_us": round(settings.half_open_s * 1e6), "idle_timeout_us": round(settings.idle_timeout_s * 1e6),
+        "inbox_records": settings.inbox_records, "inbox_bytes": settings.inbox_bytes,
+        "outbox_bytes": settings.outbox_bytes, "blocks": settings.blocks, "session_blocks": settings.session_blocks,
+    }

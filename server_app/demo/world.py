@@ -1,0 +1,145 @@
+"""The demo's server: spawns what lives in its world, moves it once a tick, answers claims that are wrong."""
+import logging
+import math
+from typing import Final
+
+import numpy as np
+
+import shadowland as sl
+from server_app.config import Settings, limits
+from server_app.demo.creatures import BITE, decide_until, face, hunt, walk, wander
+from server_app.demo.movement import Authority
+from server_app.demo.schema import SCHEMA, WORLD_LIMIT, Correction, Monster, Move, Npc, Player, Welcome
+from shadowland.errors import CapacityError
+
+logger = logging.getLogger("shadowland.demo")
+
+GOLD_WALK: Final = 20.0         # metres to the next piece of gold
+QUIET_S: Final = 0.25           # without input for so long, a player stands
+HYSTERESIS: Final = 0.1         # of the radius
+
+
+def seen_on_average(entities: float, edge: float, radius: float) -> float:
+    """How many of `entities`, evenly spread over a square of that edge, somebody in it sees within `radius`.
+
+    The mean area of a disc around a point of the square that lies inside it, for radius <= edge.
+    """
+    inside = math.pi * radius**2 - 8 / 3 * radius**3 / edge + radius**4 / (2 * edge**2)
+    return entities * inside / edge**2
+
+
+def world_bound(entities: float, radius: float, visible: float) -> float:
+    """Half the edge of the square world in which `visible` of `entities` are seen on average, in metres."""
+    low, high = radius, 2 * WORLD_LIMIT
+    for _ in range(60):                             # seen_on_average falls with the edge
+        middle = (low + high) / 2
+        if seen_on_average(entities, middle, radius) > visible:
+            low = middle
+        else:
+            high = middle
+    return round(high / 2, 2)
+
+
+def grid(radius: float) -> sl.Grid:
+    """The demo's area of interest."""
+    return sl.Grid(cell=radius / 3, radius=radius, hysteresis=radius * HYSTERESIS)
+
+
+class DemoWorld:
+    """A `shadowland.Server` (`app`) with the demo's systems; `bound` is half the edge of its world in metres."""
+
+    def __init__(self, settings: Settings, identity: sl.Identity) -> None:
+        npcs, monsters = round(settings.bots * settings.npcs_per_bot), round(settings.bots * settings.monsters_per_bot)
+        entities = settings.bots + npcs + monsters
+        capacity = min(settings.capacity, max(settings.bots + settings.bots // 8, 64))
+        self.app = sl.Server(
+            tick_hz=settings.hz, aoi=grid(settings.radius), schema=SCHEMA, capacity=capacity,
+            entities=min(settings.entities, entities + capacity - settings.bots + 256), identity=identity,
+            **limits(settings))
+        self.bound = world_bound(entities, settings.radius, settings.visible)
+        self.authority = Authority(self.app.capacity, settings.hz, self.bound)
+        self._hz = settings.hz
+        self._rng = np.random.default_rng(settings.seed)
+        self._populate(npcs, monsters)
+        self.app.on_join(self.join)
+        self.app.on_leave(self.leave)
+        self.app.tick(self.step)
+
+    def _somewhere(self) -> tuple[float, float, float]:
+        x, y = np.round(self._rng.uniform(-self.bound, self.bound, 2), 2).tolist()
+        return x, y, 0.0
+
+    def _populate(self, npcs: int, monsters: int) -> None:
+        # Their first decisions are spread: all at once would stay all at once.
+        first = decide_until(self._rng, npcs + monsters, 0, self._hz).tolist()
+        for until in first[:npcs]:
+            self.app.world.spawn(Npc(position=self._somewhere(), until=until))
+        for until in first[npcs:]:
+            self.app.world.spawn(Monster(position=self._somewhere(), until=until))
+
+    def join(self, session: sl.Session) -> None:
+        """A player enters at a random place."""
+        place = self._somewhere()
+        self.authority.reset(session.slot, self.app.now_us)
+        session.avatar = self.app.world.spawn(Player(position=place), owner=session)
+        session.send(Welcome(position=place[:2], bound=self.bound))
+
+    def leave(self, session: sl.Session, reason: sl.DisconnectReason) -> None:
+        """Its avatar goes with the player."""
+        logger.debug("session %#x left: %s", session.handle, reason.name)
+        if session.avatar in self.app.world:
+            self.app.world.despawn(session.avatar)
+
+    def step(self, t: sl.Tick) -> None:
+        """One tick of everything."""
+        self._move_players(t)
+        self._move_npcs(t)
+        self._move_monsters(t)
+        self._heal(t.number)
+
+    def _move_players(self, t: sl.Tick) -> None:
+        players, moves = self.app.world[Player], t[Move]
+        players.quiet += 1
+        players.quiet[moves.rows] = 0
+        players.velocity[players.quiet > QUIET_S * self._hz] = 0.0
+        done = self.authority.apply(players.position, players.velocity, rows=moves.rows, slots=moves.slots,
+                                    directions=moves.direction, times_us=moves.times_us)
+        rows = moves.rows[done]
+        face(players.yaw, players.velocity, rows)
+        np.add.at(players.walked, rows, np.hypot(players.velocity[rows, 0], players.velocity[rows, 1]) * t.dt)
+        rich = players.walked >= GOLD_WALK
+        players.gold[rich] += 1
+        players.walked[rich] -= GOLD_WALK
+        for index in self.authority.wrong(players.position, moves.position, rows=moves.rows, slots=moves.slots,
+                                          now_us=t.now_us):
+            session = self.app.sessions.get(int(moves.sessions[index]))
+            if session is None:
+                continue
+            x, y = players.position[moves.rows[index], :2].tolist()
+            try:
+                session.send(Correction(number=int(moves.numbers[index]) & 0x7FFFFFFF, position=(x, y)))
+            except CapacityError as error:
+                logger.debug("correction: %s", error)       # its next wrong claim brings the next one
+
+    def _move_npcs(self, t: sl.Tick) -> None:
+        npcs = self.app.world[Npc]
+        decided = wander(self._rng, t.number, self._hz, npcs.velocity, npcs.until)
+        face(npcs.yaw, npcs.velocity, decided)
+        face(npcs.yaw, npcs.velocity, walk(npcs.position, npcs.velocity, t.dt, self.bound))
+
+    def _move_monsters(self, t: sl.Tick) -> None:
+        monsters, players = self.app.world[Monster], self.app.world[Player]
+        decided, bitten = hunt(self._rng, t.number, self._hz, monsters.position, monsters.velocity, monsters.until,
+                               monsters.anger, players.position[:, :2])
+        face(monsters.yaw, monsters.velocity, decided)
+        face(monsters.yaw, monsters.velocity, walk(monsters.position, monsters.velocity, t.dt, self.bound))
+        np.subtract.at(players.health, bitten, BITE)
+        fallen = players.health <= 0
+        players.health[fallen] = 100                        # they get up again, poorer
+        players.gold[fallen] //= 2
+
+    def _heal(self, tick: int) -> None:
+        """A point of health a second for everybody, not for all in the same tick."""
+        players = self.app.world[Player]
+        turn = slice(tick % self._hz, None, self._hz)
+        players.health[turn] = np.minimum(players.health[turn] + 1, 100)
