@@ -1,6 +1,7 @@
 """The command `shadowland-server`. Exit codes: 0; 1: a bot was lost or a view was wrong; 2: a mistake, in one line."""
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -29,11 +30,12 @@ def flags(*names: str) -> Callable[[Function], Function]:
     return add
 
 
-def prepare(given: dict[str, Any], path: Path | None) -> config.Settings:
-    """Settings from everywhere, and logging by them."""
-    settings = config.load(given, path=path)
+def prepare(flags: dict[str, Any], path: Path | None) -> tuple[config.Settings, dict[str, Any]]:
+    """Settings from everywhere, and which of them somebody has set; logging begins."""
+    given = config.given(flags, path=path)
+    settings = config.Settings(**given)
     logs.start(settings.log_level)
-    return settings
+    return settings, given
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,22 +47,24 @@ def cli() -> None:
 @cli.command()
 @click.argument("app")
 @flags("host", "port", "identity", "log_level")
-def run(app: str, path: Path | None, **given: Any) -> int:
+def run(app: str, path: Path | None, **flags: Any) -> int:
     """Serve APP, a Server in a file or module: game.py, game.py:app or package.game:app."""
     from server_app.run import load_app, run_app
-    settings = prepare(given, path)
+    settings, given = prepare(flags, path)
     with Stop() as stopped:
-        return run_app(load_app(app), settings, stopped)
+        return run_app(load_app(app), settings, stopped, given=given.keys())
 
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="one line of JSON, last on stdout; all else on stderr")
 @flags("bots", "hz", "duration", "host", "port", "identity", "visible", "radius", "npcs_per_bot", "monsters_per_bot",
        "seed", "log_level")
-def demo(path: Path | None, as_json: bool, **given: Any) -> int:
+def demo(path: Path | None, as_json: bool, **flags: Any) -> int:
     """A server and, in a second process, bots that connect over real UDP, walk, meet and part; then a report."""
     from server_app.demo.run import run_demo
-    settings = prepare(given, path)
+    settings, given = prepare(flags, path)
+    if "capacity" not in given:
+        settings = replace(settings, capacity=min(settings.bots + settings.bots // 8 + 8, config.MOST_SESSIONS))
     if settings.bots > settings.capacity:
         raise sl.ConfigError(f"bots is {settings.bots}, capacity only {settings.capacity}; "
                              f"set capacity under [limits], or {config.KEYS['capacity'].variable}, "
@@ -76,11 +80,11 @@ def demo(path: Path | None, as_json: bool, **given: Any) -> int:
 @click.option("--until-eof", is_flag=True, help="walk until stdin ends, not for --duration")
 @click.option("--json", "as_json", is_flag=True, help="one line of JSON, last on stdout; all else on stderr")
 @flags("bots", "hz", "duration", "radius", "seed", "log_level")
-def bots(url: str, server_key: str, truth: str, until_eof: bool, as_json: bool, path: Path | None, **given: Any) -> int:
+def bots(url: str, server_key: str, truth: str, until_eof: bool, as_json: bool, path: Path | None, **flags: Any) -> int:
     """Send bots to the demo server at URL (sl://host:port)."""
     from server_app.demo.crowd import Crowd, run_crowd
     from server_app.report import bots_text, finish
-    settings = prepare(given, path)
+    settings, _ = prepare(flags, path)
     with Stop() as stopped:
         report = run_crowd(Crowd(url, server_key, settings, truth), settings, stopped, until_eof=until_eof)
     return finish(report, bots_text(report), as_json)

@@ -15,6 +15,7 @@ import msgspec
 from shadowland.errors import ConfigError
 
 ENVIRONMENT: Final = "SHADOWLAND_"
+MOST_SESSIONS: Final = 65_536
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -34,7 +35,7 @@ class Settings:
     tick_hz: int = _key(60, "server", "ticks per second", 1, 240)
     log_level: str = _key("info", "server", "least important messages that are logged", choices=LEVELS)
 
-    capacity: int = _key(1024, "limits", "sessions at once; more are refused with SERVER_FULL", 1, 65536)
+    capacity: int = _key(1024, "limits", "sessions at once; more are refused with SERVER_FULL", 1, MOST_SESSIONS)
     entities: int = _key(16384, "limits", "entities alive at once", 1, 1 << 20)
     half_open: int = _key(1024, "limits", "handshakes under way at once", 1, 65536)
     half_open_per_prefix: int = _key(1024, "limits", "of them from one /24 or /64", 1, 65536)
@@ -176,9 +177,9 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             for key in KEYS.values() if key.variable in environment}
 
 
-def load(flags: Mapping[str, Any], *, path: Path | None = None,
-         environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings by precedence: flag > environment > file > default. Flags that are None count as not given.
+def given(flags: Mapping[str, Any], *, path: Path | None = None,
+          environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """What somebody has set, by precedence: flag > environment > file. Flags that are None count as not given.
 
     ConfigError says in one line which value is wrong, where it stands, and what it may be.
     """
@@ -187,7 +188,13 @@ def load(flags: Mapping[str, Any], *, path: Path | None = None,
     for name, value in flags.items():
         if value is not None:
             values[name] = check(name, value, f"--{name.replace('_', '-')}")
-    return Settings(**values)
+    return values
+
+
+def load(flags: Mapping[str, Any], *, path: Path | None = None,
+         environment: Mapping[str, str] = os.environ) -> Settings:
+    """`given`, and the defaults for the rest."""
+    return Settings(**given(flags, path=path, environment=environment))
 
 
 def limits(settings: Settings) -> dict[str, int]:

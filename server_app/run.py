@@ -4,11 +4,11 @@ import importlib.util
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import shadowland as sl
-from server_app.config import Settings
+from server_app.config import Settings, limits
 from server_app.loop import Loop
 
 logger = logging.getLogger("shadowland.server")
@@ -66,8 +66,16 @@ def load_app(text: str) -> sl.Server:
     return found
 
 
-def run_app(app: sl.Server, settings: Settings, stopped: Callable[[], bool]) -> int:
-    """Serve `app` until `stopped()`; then every session is closed with a reason. Returns 0."""
+def run_app(app: sl.Server, settings: Settings, stopped: Callable[[], bool], *, given: Container[str] = ()) -> int:
+    """Serve `app` until `stopped()`; then every session is closed with a reason. Returns 0.
+
+    Of the limits those that somebody has `given` replace the ones the app was made with.
+    """
+    for name in ("tick_hz", "capacity", "entities"):
+        if name in given:
+            logger.warning("%s is for the app to say: Server(%s=%d)", name, name, getattr(app, name))
+    app.limits.update({name: value for name, value in limits(settings).items()
+                       if name in given or name.removesuffix("_us") + "_s" in given})
     if settings.identity:
         app.identity = sl.Identity.load(settings.identity)
     app.open(settings.host, settings.port)

@@ -110,6 +110,7 @@ class Server:
     entities     most entities at once.
     identity     the server's key pair; by default a new one that lives as long as the process.
     limits       keyword arguments of Endpoint: idle_timeout_us, half_open, inbox_bytes, session_blocks, ...
+                 They take effect with `open`; until then `server.limits` may be changed.
 
     ConfigError for a value out of range, naming it.
     """
@@ -128,7 +129,7 @@ class Server:
         self.tick_number = 0
         self.now_us = monotonic_us()
         self._handles: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
-        self._given_schema, self._limits = schema, limits
+        self._given_schema, self.limits = schema, limits
         self._schema: Schema | None = None
         self._world: ServerWorld | None = None
         self._inbox: Inbox | None = None
@@ -196,7 +197,7 @@ class Server:
             raise UsageError("the server is open already; close it first")
         # Acknowledgments ride on the next tick's packet: a wait shorter than a tick only made packets of their own.
         delay_ms = max(25, min(255, 1250 // self.tick_hz + 1))
-        limits: dict[str, Any] = {"max_ack_delay_us": delay_ms * 1000} | self._limits
+        limits: dict[str, Any] = {"max_ack_delay_us": delay_ms * 1000} | self.limits
         endpoint = Endpoint(
             "server", capacity=self.capacity, seed=os.urandom(32), identity_secret=self.identity.private_bytes,
             schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz, **limits)

@@ -51,11 +51,9 @@ class DemoWorld:
     def __init__(self, settings: Settings, identity: sl.Identity) -> None:
         npcs, monsters = round(settings.bots * settings.npcs_per_bot), round(settings.bots * settings.monsters_per_bot)
         entities = settings.bots + npcs + monsters
-        capacity = min(settings.capacity, max(settings.bots + settings.bots // 8, 64))
         self.app = sl.Server(
-            tick_hz=settings.hz, aoi=grid(settings.radius), schema=SCHEMA, capacity=capacity,
-            entities=min(settings.entities, entities + capacity - settings.bots + 256), identity=identity,
-            **limits(settings))
+            tick_hz=settings.hz, aoi=grid(settings.radius), schema=SCHEMA, capacity=settings.capacity,
+            entities=npcs + monsters + 2 * settings.capacity, identity=identity, **limits(settings))
         self.bound = world_bound(entities, settings.radius, settings.visible)
         self.authority = Authority(self.app.capacity, settings.hz, self.bound)
         self._hz = settings.hz
