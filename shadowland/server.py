@@ -141,7 +141,7 @@ class Server:
         self._steps: list[Step] = []
         self._failed: dict[tuple[str, str], int] = {}
         self._incoming = DatagramBatch(1024)
-        self._replies = DatagramBatch(256)
+        self._replies = DatagramBatch(1024)            # a datagram has at most one answer in place
         self._outgoing = DatagramBatch(1024)
 
     # What the application declares ------------------------------------------------------------------------------

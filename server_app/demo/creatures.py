@@ -62,6 +62,8 @@ def walk(position: Floats, velocity: NDArray[np.floating], dt: float, bound: flo
 
 def face(yaw: NDArray[np.floating], velocity: NDArray[np.floating], rows: NDArray[np.intp]) -> None:
     """These rows look where they walk; who stands goes on looking where he looked."""
+    if len(rows) == 0:
+        return
     moving = rows[(velocity[rows, 0] != 0) | (velocity[rows, 1] != 0)]
     yaw[moving] = np.arctan2(velocity[moving, 1], velocity[moving, 0])
 

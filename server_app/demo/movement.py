@@ -43,6 +43,8 @@ def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     """Indices of inputs, in groups in which no session stands twice: the first input of each, the second, ..."""
     if len(slots) == 0:
         return []
+    if np.bincount(slots).max() == 1:               # nearly always
+        return [np.arange(len(slots))]
     order = np.argsort(slots, kind="stable")
     ordered = slots[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
@@ -90,6 +92,7 @@ class Authority:
         self.bound = bound
         self.inputs = self.refused = self.corrections = 0
         self._corrected_us: NDArray[np.int64] = np.full(capacity, -CORRECTION_GAP_US, np.int64)
+        self._last: NDArray[np.intp] = np.zeros(capacity, np.intp)
 
     def reset(self, slot: int, now_us: int) -> None:
         """A new session has the slot."""
@@ -120,13 +123,14 @@ class Authority:
               slots: NDArray[np.intp], now_us: int) -> NDArray[np.intp]:
         """Indices of the inputs whose session is to be corrected: the last of each session, if its claim is too far
         from the truth (or no number at all) and its last correction is long enough ago."""
-        groups = rounds(slots[::-1])
-        if not groups:
-            return np.zeros(0, np.intp)
-        last = len(slots) - 1 - groups[0]
-        apart2 = np.square(claims[last] - position[rows[last], :2], dtype=np.float64).sum(axis=1)
-        due = now_us - self._corrected_us[slots[last]] >= CORRECTION_GAP_US
-        chosen: NDArray[np.intp] = last[~(apart2 <= CLAIM_TOLERANCE**2) & due]
+        apart = claims - position[rows, :2]
+        far = np.flatnonzero(~(np.einsum("ij,ij->i", apart, apart) <= CLAIM_TOLERANCE**2))     # NaN is far too
+        if len(far) == 0:
+            return far
+        every = np.arange(len(slots))
+        self._last[slots] = every                   # of indices that repeat, the last stays
+        due = now_us - self._corrected_us[slots[far]] >= CORRECTION_GAP_US
+        chosen: NDArray[np.intp] = far[(self._last[slots[far]] == far) & due]
         self._corrected_us[slots[chosen]] = now_us
         self.corrections += len(chosen)
         return chosen

@@ -33,7 +33,7 @@ def world_bound(entities: float, radius: float, visible: float) -> float:
     low, high = radius, 2 * WORLD_LIMIT
     for _ in range(60):                             # seen_on_average falls with the edge
         middle = (low + high) / 2
-        if seen_on_average(entities, middle, radius) > visible:
+        if seen_on_average(entities, middle, radius * (1 + HYSTERESIS / 2)) > visible:
             low = middle
         else:
             high = middle
@@ -93,27 +93,24 @@ class DemoWorld:
         self._move_players(t)
         self._move_npcs(t)
         self._move_monsters(t)
-        self._heal(t.number)
+        self._live(t)
 
     def _move_players(self, t: sl.Tick) -> None:
         players, moves = self.app.world[Player], t[Move]
-        players.quiet += 1
-        players.quiet[moves.rows] = 0
-        players.velocity[players.quiet > QUIET_S * self._hz] = 0.0
-        done = self.authority.apply(players.position, players.velocity, rows=moves.rows, slots=moves.slots,
-                                    directions=moves.direction, times_us=moves.times_us)
-        rows = moves.rows[done]
-        face(players.yaw, players.velocity, rows)
-        np.add.at(players.walked, rows, np.hypot(players.velocity[rows, 0], players.velocity[rows, 1]) * t.dt)
-        rich = players.walked >= GOLD_WALK
-        players.gold[rich] += 1
-        players.walked[rich] -= GOLD_WALK
-        for index in self.authority.wrong(players.position, moves.position, rows=moves.rows, slots=moves.slots,
-                                          now_us=t.now_us):
+        position, velocity, quiet, rows = players.position, players.velocity, players.quiet, moves.rows
+        quiet += 1
+        quiet[rows] = 0
+        velocity[quiet > QUIET_S * self._hz] = 0.0
+        before = velocity[rows, :2]
+        self.authority.apply(position, velocity, rows=rows, slots=moves.slots, directions=moves.direction,
+                             times_us=moves.times_us)
+        turned = rows[(velocity[rows, :2] != before).any(axis=1)]
+        face(players.yaw, velocity, turned)
+        for index in self.authority.wrong(position, moves.position, rows=rows, slots=moves.slots, now_us=t.now_us):
             session = self.app.sessions.get(int(moves.sessions[index]))
             if session is None:
                 continue
-            x, y = players.position[moves.rows[index], :2].tolist()
+            x, y = position[rows[index], :2].tolist()
             try:
                 session.send(Correction(number=int(moves.numbers[index]) & 0x7FFFFFFF, position=(x, y)))
             except CapacityError as error:
@@ -121,23 +118,31 @@ class DemoWorld:
 
     def _move_npcs(self, t: sl.Tick) -> None:
         npcs = self.app.world[Npc]
-        decided = wander(self._rng, t.number, self._hz, npcs.velocity, npcs.until)
-        face(npcs.yaw, npcs.velocity, decided)
-        face(npcs.yaw, npcs.velocity, walk(npcs.position, npcs.velocity, t.dt, self.bound))
+        velocity, yaw = npcs.velocity, npcs.yaw
+        face(yaw, velocity, wander(self._rng, t.number, self._hz, velocity, npcs.until))
+        face(yaw, velocity, walk(npcs.position, velocity, t.dt, self.bound))
 
     def _move_monsters(self, t: sl.Tick) -> None:
         monsters, players = self.app.world[Monster], self.app.world[Player]
-        decided, bitten = hunt(self._rng, t.number, self._hz, monsters.position, monsters.velocity, monsters.until,
-                               monsters.anger, players.position[:, :2])
-        face(monsters.yaw, monsters.velocity, decided)
-        face(monsters.yaw, monsters.velocity, walk(monsters.position, monsters.velocity, t.dt, self.bound))
-        np.subtract.at(players.health, bitten, BITE)
-        fallen = players.health <= 0
-        players.health[fallen] = 100                        # they get up again, poorer
-        players.gold[fallen] //= 2
+        position, velocity, yaw = monsters.position, monsters.velocity, monsters.yaw
+        decided, bitten = hunt(self._rng, t.number, self._hz, position, velocity, monsters.until, monsters.anger,
+                               players.position[:, :2])
+        face(yaw, velocity, decided)
+        face(yaw, velocity, walk(position, velocity, t.dt, self.bound))
+        if len(bitten):
+            health = players.health
+            np.subtract.at(health, bitten, BITE)
+            fallen = health <= 0
+            health[fallen] = 100                            # they get up again, poorer
+            players.gold[fallen] //= 2
 
-    def _heal(self, tick: int) -> None:
-        """A point of health a second for everybody, not for all in the same tick."""
+    def _live(self, t: sl.Tick) -> None:
+        """Health comes back and gold is found, once a second for each player, not for all in the same tick."""
         players = self.app.world[Player]
-        turn = slice(tick % self._hz, None, self._hz)
-        players.health[turn] = np.minimum(players.health[turn] + 1, 100)
+        turn = slice(t.number % self._hz, None, self._hz)
+        health, walked, velocity = players.health[turn], players.walked[turn], players.velocity[turn]
+        np.minimum(health + 1, 100, out=health)
+        walked += np.hypot(velocity[:, 0], velocity[:, 1])
+        rich = walked >= GOLD_WALK
+        players.gold[turn][rich] += 1
+        walked[rich] -= GOLD_WALK
