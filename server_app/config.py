@@ -3,7 +3,6 @@
 Every limit that a peer can lean against is a key here. `docs/config.md` shows the same table; a test compares them.
 """
 import difflib
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -116,7 +115,7 @@ def check(name: str, value: object, where: str) -> Any:
         raise _refuse(key, value, where, f" (did you mean {close[0]!r}?)" if close else "")
     if key.low is not None and key.high is not None:
         assert isinstance(value, (int, float))
-        if not math.isfinite(value) or not key.low <= value <= key.high:
+        if not key.low <= value <= key.high:            # so that NaN is refused too
             raise _refuse(key, value, where)
     return value
 

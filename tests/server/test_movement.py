@@ -44,6 +44,11 @@ def test_no_direction_moves_anybody_faster_or_out_of_the_world(directions: list[
     assert far.max() <= 1.02 * WALK_SPEED / HZ + VELOCITY_STEP
 
 
+def test_the_edge_of_the_world_holds() -> None:
+    moved, _ = simulate(np.array([[BOUND, -BOUND + 0.01]]), np.array([[0.6, -0.6]], np.float32), 1 / HZ, BOUND)
+    assert moved.tolist() == [[BOUND, -BOUND]]
+
+
 def test_every_input_counts_once_and_in_order() -> None:
     authority = Authority(4, HZ, BOUND)
     position, velocity = one()

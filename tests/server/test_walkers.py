@@ -63,10 +63,25 @@ def test_a_correction_puts_a_bot_where_the_server_has_it_although_it_walked_on()
     assert walkers.corrected == 1
 
 
+def test_two_corrections_of_one_disagreement_move_a_bot_once() -> None:
+    walkers, server = started()
+    told = []
+    server.position[7, 0] -= 3.0
+    for tick in range(10):
+        walkers.think(tick)
+        walk(walkers)
+        server.take(walkers, tick)
+        if tick in (3, 5):                                      # both are on their way before the first arrives
+            told.append((walkers.number[[7]].copy(), server.position[[7], :2].copy()))
+    for number, position in told:
+        walkers.correct(np.array([7]), number, position)
+    assert abs(walkers.position - server.position[:, :2]).max() < 1e-9
+
+
 def test_a_correction_for_an_input_that_never_was_changes_nothing() -> None:
     walkers, _ = started()
     before = walkers.position.copy()
-    walkers.correct(np.array([1, 2]), np.array([5, 10**6]), np.zeros((2, 2)))
+    walkers.correct(np.array([1, 2]), np.array([5, 10**6]), np.full((2, 2), 3.0))
     assert (walkers.position == before).all()
 
 
