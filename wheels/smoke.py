@@ -39,7 +39,7 @@ def main(wheel: Path) -> None:
         modules = ["shadowland", "server_app", *(room.replace("/", ".") for room in expected)]
         run(binaries / "python", "-I", "-W", "error", "-c", f"import {', '.join(modules)}", folder=folder)
         if (ROOT / "shadowland/__main__.py").exists():
-            run(binaries / "python", "-m", "shadowland", "--version", folder=folder)
+            run(binaries / "python", "-m", "shadowland", folder=folder)             # its self-test
         if (ROOT / "server_app/cli.py").exists() or (ROOT / "server_app/cli").exists():
             run(binaries / "shadowland-server", "--version", folder=folder)
     print(f"{wheel.name}: {len(expected)} rooms import in an empty environment")
