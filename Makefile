@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-DURATION ?= 10
+DURATION ?= 30
 NAME ?= echo
 ROOM ?= session/replay
 

@@ -15,7 +15,7 @@ from server_app.demo.world import grid
 from server_app.loop import Frozen, Loop
 from server_app.report import BotsReport, Spread, cpu_us
 from shadowland.errors import DisconnectReason
-from shadowland.swarm import CONNECTING, LIVE, Swarm
+from shadowland.swarm import CONNECTING, LIVE, OVER, Swarm
 from shadowland.truth import TruthReader
 
 logger = logging.getLogger("shadowland.bots")
@@ -90,7 +90,7 @@ class Crowd:
     def report(self, loop: Loop, cpu: float, bot_ticks: int) -> BotsReport:
         """What there is to say before the sessions are closed. `cpu` microseconds went into `bot_ticks`."""
         stats = self.swarm.stats()
-        lost = self.swarm.state != LIVE
+        lost = self.swarm.state == OVER         # who was still connecting when it was ended early is not lost
         reasons: dict[str, int] = {}
         for reason in self.swarm.reasons[lost].tolist():
             name = DisconnectReason(reason).name
@@ -116,19 +116,20 @@ def run_crowd(crowd: Crowd, settings: Settings, stopped: Callable[[], bool], *, 
     """Walk for `settings.duration` seconds from when all are in, or until `stopped()`, or until stdin ends."""
     loop = Loop(settings.hz, crowd.swarm.drain, crowd.step)
     cpu = verify = 0.0
-    first = 0                           # tick from which on all are in
+    first = served = 0                  # tick from which on all are in, ours and the server's
     with Frozen():
         while not stopped() and not crowd.hopeless:
             loop.turn()
             if not first and crowd.all_in:
-                cpu, verify, first = cpu_us(), crowd.verify_us, loop.ticks
+                cpu, verify, first, served = cpu_us(), crowd.verify_us, loop.ticks, crowd.swarm.tick
                 logger.info("all %d bots are in", crowd.count)
             if until_eof:
                 if input_over():
                     break
             elif first and loop.ticks - first >= settings.duration * settings.hz:
                 break
-    walked = (loop.ticks - first) * crowd.count if first else 0
+    # By the server's ticks: so many snapshots came to each, whether this process kept up or took several at once.
+    walked = (crowd.swarm.tick - served) * crowd.count if first else 0
     report = crowd.report(loop, cpu_us() - cpu - (crowd.verify_us - verify), walked)
     crowd.swarm.close()
     return report

@@ -53,7 +53,8 @@ class DemoWorld:
         entities = settings.bots + npcs + monsters
         self.app = sl.Server(
             tick_hz=settings.hz, aoi=grid(settings.radius), schema=SCHEMA, capacity=settings.capacity,
-            entities=npcs + monsters + 2 * settings.capacity, identity=identity, **limits(settings))
+            entities=npcs + monsters + settings.capacity + settings.capacity // 8 + 16, identity=identity,
+            **limits(settings))
         self.bound = world_bound(entities, settings.radius, settings.visible)
         self.authority = Authority(self.app.capacity, settings.hz, self.bound)
         self._hz = settings.hz
