@@ -78,6 +78,7 @@ cdef struct Connection:
     uint8_t reason              # CLOSING, ENDED: why
     uint8_t closes              # CLOSE packets still to be sent
     uint8_t want
+    uint8_t confirmed           # client: a CONFIRM arrived, so those that are lost later need not go again
     uint16_t mtu
     uint16_t fragment_id
     uint32_t node_head          # chain of outbox nodes

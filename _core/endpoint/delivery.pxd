@@ -60,7 +60,7 @@ cdef inline void mark_dirty(EndpointState* state, const Connection* connection) 
 cdef inline void packet_lost(EndpointState* state, Connection* connection, SentPacket* packet,
                              uint64_t now_us) noexcept nogil:
     recovery_landed(&connection.recovery, packet, SENT_LOST)
-    if packet.flags & SENT_CONFIRM:
+    if packet.flags & SENT_CONFIRM and not connection.confirmed:
         connection.want |= WANT_CONFIRM
         mark_dirty(state, connection)
     if packet.unit_count and reliable_lost(&connection.send, packet.unit_first, packet.unit_count):
@@ -74,6 +74,7 @@ cdef inline void packet_acked(EndpointState* state, Connection* connection, Sent
     if packet.flags & SENT_ACKS:
         ack_confirm(&connection.ack, packet.sequence, packet.said_newest)
     if packet.flags & SENT_CONFIRM:
+        connection.confirmed = True
         connection.want &= <uint8_t>~WANT_CONFIRM
     if packet.unit_count:
         reliable_acked(&connection.send, &state.slab, packet.unit_first, packet.unit_count)

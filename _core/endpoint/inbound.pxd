@@ -149,7 +149,7 @@ cdef inline void session_datagram(EndpointState* state, Header* header, uint8_t*
     read_body(state, connection, data + HEADER_SIZE, length - sealed, header.sequence, datagram.time_us)
 
 cdef inline void prefetch_session(EndpointState* state, const uint8_t* data, const Datagram* datagram) noexcept nogil:
-    """Ask for what a datagram further on will need: sessions come in any order, so their lines are rarely in the cache."""
+    """Ask for what a datagram further on will need: sessions come in any order, so the cache rarely has their lines."""
     cdef Header header
     cdef uint32_t slot
     cdef const uint8_t* first

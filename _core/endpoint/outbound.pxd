@@ -292,7 +292,7 @@ cdef inline void probe(EndpointState* state, Connection* connection, uint64_t no
     while sequence < connection.recovery.next_sequence:
         packet = recovery_slot(&connection.recovery, sequence)
         if packet != NULL and packet.state == SENT_IN_FLIGHT:
-            if packet.flags & SENT_CONFIRM:
+            if packet.flags & SENT_CONFIRM and not connection.confirmed:
                 connection.want |= WANT_CONFIRM
                 return
             if packet.unit_count and reliable_lost(&connection.send, packet.unit_first, packet.unit_count):

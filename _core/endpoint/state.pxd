@@ -265,13 +265,16 @@ cdef inline Connection* connection_take(EndpointState* state) noexcept nogil:
     return connection
 
 cdef inline uint64_t address_digest(const EndpointState* state, const Address* address) noexcept nogil:
-    """A number for (ip, port); keyed where it is used, in the table."""
+    """32 bits for (ip, port); keyed where they are used, in the table."""
     cdef uint64_t high = 0, low = 0
     cdef uint32_t i
     for i in range(8):
         high |= <uint64_t>address.ip[i] << (8 * i)
         low |= <uint64_t>address.ip[8 + i] << (8 * i)
-    return (high * <uint64_t>0x9E3779B97F4A7C15 ^ low) * <uint64_t>0xBF58476D1CE4E5B9 + address.port
+    # An IPv4 address lies in the upper half of `low`, which a product only carries upwards: fold before and after.
+    high = (high * <uint64_t>0x9E3779B97F4A7C15 ^ low) + address.port * <uint64_t>0x94D049BB133111EB
+    high = (high ^ high >> 32) * <uint64_t>0xBF58476D1CE4E5B9
+    return high >> 32
 
 cdef inline uint64_t session_key(const EndpointState* state, uint32_t id, const Address* remote) noexcept nogil:
     """Servers hand out ids, so the id is enough; a client may meet one id at two servers."""

@@ -20,13 +20,20 @@ CONFIRM, PING, PONG, CLOSE = 0, 1, 2, 3
 FRAGMENT = 0x08
 
 
-def crc32c(data: bytes) -> int:
+def crc_of_byte(byte: int) -> int:
     """Castagnoli, reflected, bit by bit."""
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
+
+
+CRC_TABLE = [crc_of_byte(byte) for byte in range(256)]
+
+
+def crc32c(data: bytes) -> int:
     crc = 0xFFFFFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xFF]
     return crc ^ 0xFFFFFFFF
 
 
@@ -215,7 +222,8 @@ class Server:
     def read_connect(self, connect: bytes, now_s: int) -> dict[str, int]:
         assert resummed(connect) == connect and connect[:6] == struct.pack("<IBB", 0, CONNECT, 0)
         assert connect[6:14] == connect[64:72]
-        assert cookie.check([self.cookie_secret], self.ip, self.port, connect[64:96], now_s, connect[16:64]) == cookie.OK
+        verdict = cookie.check([self.cookie_secret], self.ip, self.port, connect[64:96], now_s, connect[16:64])
+        assert verdict == cookie.OK
         self.noise = noise.Responder(prologue(connect), self.static)
         payload = self.noise.read(connect[64:-4])
         names = ("schema_hash", "client_build", "suites", "max_ack_delay_ms", "mtu", "token_length")

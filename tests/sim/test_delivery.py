@@ -171,7 +171,7 @@ def test_inputs_are_all_there_although_a_third_of_the_packets_is_lost() -> None:
     pair.run(1_000_000)
     got = pair.server.payloads(pair.session, INPUT)
     order = [int.from_bytes(payload, "little") for payload in got]
-    assert order == sorted(order) and len(got) >= 297           # 0.3 ** 8 of them lost, and a few overtaken in the buffer
+    assert order == sorted(order) and len(got) >= 297       # a few are overtaken in the buffer
 
 
 def test_inputs_of_two_kinds_keep_their_order() -> None:
