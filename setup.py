@@ -91,7 +91,9 @@ def built_modules() -> list[Extension]:
     delete_orphans(sources)
     return cythonize(
         extensions(sources),
-        include_path=[link_cimport_root()],
+        # "." for `from shadowland._core.udp cimport linux`: that a floor is a package is seen by its __init__.py, and a
+        # build backend, unlike `python setup.py`, does not have the root on sys.path.
+        include_path=[link_cimport_root(), "."],
         build_dir="build/cython-debug" if DEBUG else "build/cython",    # two, as Cython does not look at the mode file
         shared_utility_qualified_name=SHARED_UTILITY,
         nthreads=JOBS,
