@@ -71,6 +71,35 @@ def test_a_signal_ends_it_early_with_the_report_and_zero(number: signal.Signals,
         process.wait()
 
 
+LIAR = """
+from server_app.demo import run
+from server_app.demo.schema import Npc
+
+class Liar(run.TruthWriter):
+    def __init__(self, path, world):
+        super().__init__(path, world)
+        self.npcs = world[Npc]
+
+    def write(self, tick):
+        self.npcs.position[0, 0] += 1.0
+        super().write(tick)
+        self.npcs.position[0, 0] -= 1.0
+
+run.TruthWriter = Liar
+from server_app.cli import main
+main()
+"""
+
+
+def test_a_view_that_differs_from_the_truth_makes_the_exit_code_one() -> None:
+    done = subprocess.run([sys.executable, "-c", LIAR, *DEMO[3:], "--duration", "3"], cwd=ROOT, text=True,
+                          capture_output=True, timeout=120)
+    found = result(done.stdout)
+    assert done.returncode == 1, done.stderr
+    # One NPC is wrong in the views that have it, for the whole time: once each.
+    assert found["lost_bots"] == 0 and 0 < found["view_mismatches"] <= 60
+
+
 def test_a_lost_bot_makes_the_exit_code_one() -> None:
     process = subprocess.Popen([*DEMO, "--duration", "4"], cwd=ROOT, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
