@@ -15,7 +15,7 @@ from shadowland.schema import decode_columns, decode_one, encode_columns, encode
 
 
 class Stance(enum.IntEnum):
-    STAND = 0
+    STAND = -2
     SIT = 1
     LIE = 5
 
@@ -193,7 +193,7 @@ def test_a_value_that_does_not_fit_names_its_field(values: dict[str, Any], text:
     ({"count": np.array([9, 10])}, "Everything.count: row 1 is outside -3 to 9"),
     ({"count": np.array([1.0, 2.0])}, "Everything.count: an array of float64 does not fit"),
     ({"sure": np.array([0, 1])}, "Everything.sure: an array of int64 does not fit"),
-    ({"stance": np.array([0, 2])}, "Everything.stance: row 1 has a value without a name"),
+    ({"stance": np.array([1, 2])}, "Everything.stance: row 1 has a value without a name"),
     ({"flags": np.array([65, 2])}, "Everything.flags: row 1 has a flag without a name"),
     ({"name": ["a", "123456"]}, "Everything.name: it has 6 characters"),
     ({"count": np.array([1, 2]), "name": ["a", "b", "c"]}, "Everything.name: it has 3 rows, 2 are needed"),
