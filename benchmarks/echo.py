@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks import harness
 
 HERE = Path(__file__).resolve().parent
-SIZES = (64, 1000)
+SIZES = "64,1000"
 SERVERS = ("bare", "batches", "endpoint", "asyncio", "uvloop")
 
 
@@ -108,6 +108,7 @@ def parse() -> argparse.Namespace:
     option = parser.add_argument
     option("--clients", type=int, default=256, help="clients, each with an address of its own (default 256)")
     option("--in-flight", type=int, default=1, help="messages under way per client (default 1)")
+    option("--sizes", default=SIZES, help=f"bytes of a message, each measured (default {SIZES})")
     option("--servers", default=",".join(SERVERS), help=f"which ones to measure (default {','.join(SERVERS)})")
     return parser.parse_args()
 
@@ -121,7 +122,7 @@ def main() -> None:
     if "uvloop" in asked and importlib.util.find_spec("uvloop") is None:
         asked.remove("uvloop")
         notes.append("uvloop is not installed and was left out: pip install uvloop")
-    runs = [Run(server, size) for size in SIZES for server in asked]
+    runs = [Run(server, size) for size in map(int, options.sizes.split(",")) for server in asked]
     busy = harness.Busyness()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(compile_bare(folder), options.clients, options.in_flight, options.seconds)

@@ -12,13 +12,22 @@ CAPACITY, SLOT = 5, 48
 
 hosts = st.one_of(st.ip_addresses(v=4).map(str), st.sampled_from(["::1", "fe80::1%7", "2001:db8::ff"]))
 addresses = st.tuples(hosts, st.integers(min_value=0, max_value=65535))
+# Lengths at the edge and many appends to each removal: uniform choices hardly ever fill a slot or the batch.
+payloads = st.binary(max_size=8) | st.builds(
+    lambda byte, length: bytes([byte]) * length, st.integers(0, 255), st.sampled_from([SLOT - 1, SLOT, SLOT + 1]),
+)
 appends = st.tuples(
-    st.binary(max_size=SLOT + 2), addresses, st.none() | addresses, st.integers(min_value=0, max_value=2**64 - 1),
+    payloads, addresses, st.none() | addresses, st.integers(min_value=0, max_value=2**64 - 1),
 )
 Entry: TypeAlias = tuple[bytes, tuple[str, int], tuple[str, int] | None, int]
 
 
-@given(st.lists(appends | st.integers(min_value=0, max_value=CAPACITY) | st.none(), max_size=40))
+steps_of_a_batch = st.integers(0, 9).flatmap(
+    lambda n: appends if n < 7 else st.integers(min_value=0, max_value=CAPACITY) if n < 9 else st.none(),
+)
+
+
+@given(st.lists(steps_of_a_batch, min_size=5, max_size=40))
 def test_a_batch_is_a_bounded_list(steps: list[Entry | int | None]) -> None:
     batch = DatagramBatch(CAPACITY, SLOT)
     model: list[Entry] = []
