@@ -22,7 +22,7 @@ class Tap:
 
 
 def tapped(**arguments: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What client and server of a pair sent until the client had joined and its last packet was acknowledged, decoded."""
+    """What client and server of a pair sent while the client joined and a little after, decoded."""
     pair = Pair(**arguments)
     for peer in (pair.client, pair.server):
         peer.port = Tap(peer.port)      # type: ignore[assignment]
