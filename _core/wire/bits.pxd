@@ -72,7 +72,7 @@ cdef inline void write_bits(BitWriter* writer, uint64_t value, uint32_t count) n
         return
     word = (value & (((<uint64_t>1) << count) - 1)) << shift
     if shift:
-        word |= writer.data[byte] & ((1 << shift) - 1)      # what was written before, and nothing of what lay there
+        word |= writer.data[byte]                   # above what was written before it is zero: each write pads its byte
     if left >= 8:
         memcpy(writer.data + byte, &word, 8)
     else:

@@ -37,6 +37,24 @@ def test_reading_anything(data: bytes, steps: list[int]) -> None:
         assert (buffer.read_position, buffer.failed) == (reader.position, reader.failed)
 
 
+@given(st.integers(0, 7), st.integers(1, 9), st.integers(-1, 2))
+def test_the_last_bit_fits_and_the_next_does_not(offset: int, size: int, beyond: int) -> None:
+    """From any place in a byte to the end, one less, up to two more: only what is there can be read or written."""
+    count = 8 * size - offset + beyond
+    parts = [offset, *[7] * (count // 7), count % 7]
+    data = b"\xa7" * size
+    buffer, reader, writer = BitBuffer(bytearray(data)), reference.Reader(data), reference.Writer(size)
+    for part in (parts if count > 57 else [offset, max(count, 0)]):
+        assert buffer.read(part) == reader.read(part)
+    assert (buffer.read_position, buffer.failed) == (reader.position, reader.failed)
+    buffer = BitBuffer(bytearray(data))
+    for part in (parts if count > 57 else [offset, max(count, 0)]):
+        buffer.write(2**57 - 1, part)
+        writer.write(2**57 - 1, part)
+    assert (buffer.write_position, buffer.failed) == (len(writer.bits), writer.failed)
+    assert buffer.written == writer.written
+
+
 def test_more_than_the_most_bits_fails() -> None:
     for count in (58, 64, 2**32 - 1):
         buffer = BitBuffer(bytearray(20))
