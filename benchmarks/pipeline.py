@@ -137,6 +137,7 @@ def players(count: int, rounds: int) -> dict[str, list[float]]:
     events["connection"] = (np.uint64(1) << np.uint64(32)) | np.arange(count, dtype=np.uint64)
     events["kind"] = JOINED
     world.events(events)
+    world.core.clock = time.perf_counter_ns
     for observer in range(count):
         place = (float(random.uniform(0, edge)), float(random.uniform(0, edge)), 0.0)
         world.set_avatar(observer, world.spawn(Walker(position=place)))

@@ -16,6 +16,7 @@ from shadowland._core.base.records cimport MessageRecord
 from shadowland._core.world.columns cimport (
     HISTORY_MASK, MAX_KINDS, NO_SLOT, WINDOW, EntityKind, KindTable, within_tolerance)
 from shadowland._core.world.grid cimport GridHit, grid_query
+from shadowland._core.world.rank cimport Ranked, rank_sort
 from shadowland._core.world.record cimport (
     RECORD_ABSOLUTE, RECORD_BYTES, RECORD_ENTER, RECORD_LEAVE, RECORD_LONG, RECORD_UPDATE,
     encode_absolute, encode_delta, put_uvarint, uvarint_size)
@@ -30,11 +31,6 @@ cdef enum:
     DATAGRAMS = 4                       # per observer and tick
     HEAD_BYTES = 12                     # head, kind, slot, generation
     SNAPSHOT_HEAD = 2                   # tick
-
-cdef struct Ranked:                     # what the one sort of this room sorts: by key, then tie
-    uint64_t key
-    uint32_t tie
-    uint32_t index
 
 cdef struct Encoding:
     uint32_t next                       # of the same entity
@@ -100,36 +96,6 @@ cdef struct Replication:
     uint8_t channel
     uint64_t now_us
     ReplicateStats stats
-
-cdef inline bint ranks_before(const Ranked* a, const Ranked* b) noexcept nogil:
-    return a.key < b.key or (a.key == b.key and a.tie < b.tie)
-
-cdef inline void rank_sink(Ranked* ranks, uint32_t at, uint32_t count) noexcept nogil:
-    cdef uint32_t child
-    cdef Ranked moving = ranks[at]
-    while 2 * at + 1 < count:
-        child = 2 * at + 1
-        if child + 1 < count and ranks_before(&ranks[child], &ranks[child + 1]):
-            child += 1
-        if not ranks_before(&moving, &ranks[child]):
-            break
-        ranks[at] = ranks[child]
-        at = child
-    ranks[at] = moving
-
-cdef inline void rank_sort(Ranked* ranks, uint32_t count) noexcept nogil:
-    """Heap sort: no memory (qsort may allocate), no bad case that a peer could bring about."""
-    cdef uint32_t i
-    cdef Ranked last
-    if count < 2:
-        return
-    for i in range(count // 2, 0, -1):
-        rank_sink(ranks, i - 1, count)
-    for i in range(count - 1, 0, -1):
-        last = ranks[i]
-        ranks[i] = ranks[0]
-        ranks[0] = last
-        rank_sink(ranks, 0, i)
 
 cdef inline bint slot_is(const Slot* slot, uint32_t generation) noexcept nogil:
     return slot.alive and slot.last != 0 and slot.generation == generation
@@ -443,6 +409,8 @@ cdef class World:
     cdef object out_records
     cdef object out_arena
     cdef readonly dict timing_ns        # last tick: publish, grid, interest, encode
+    cdef public object clock            # None: nothing is timed. The world knows no clock of its own
+    cdef object _clock(self)
     cdef int _make_state(self, uint32_t hz, uint32_t entities, double cell, double layer) except -1
     cdef int _make_outbox(self, size_t observers, size_t max_payload) except -1
     cdef Slot* _slot(self, uint64_t handle) noexcept

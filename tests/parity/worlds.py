@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 from shadowland._core.base.records import EVENT_DTYPE, JOINED, LEFT, SNAPSHOT_ACKED, SNAPSHOT_LOST
 from shadowland._core.world.columns import COMPONENT_DTYPE, KindTable
 from shadowland._core.world.replicate import World
-from tests.reference.replication import Entity, Observer, Server
+from shadowland._core.world.view import Views
+from tests.reference.replication import OK, Entity, Observer, Server, View
 from tests.reference.world_records import ANGLE, FLOAT, INT, OWNER, Component, Kind
 
 HZ = 30
@@ -49,9 +50,11 @@ def kind_table(kinds: tuple[Kind, ...] = KINDS) -> KindTable:
 
 
 class Both:
-    """The compiled world and the reference, told the same."""
+    """The compiled world and, if wanted, the reference, told the same."""
 
-    def __init__(self, entities: int = 24, observers: int = 3, seats: int = 6, max_payload: int = 1100) -> None:
+    def __init__(self, entities: int = 24, observers: int = 3, seats: int = 6, max_payload: int = 1100,
+                 reference: bool = True) -> None:
+        self.reference = reference
         self.world = World(kind_table(), HZ, entities, observers, 4.0, seats=seats, max_payload=max_payload)
         self.server = Server(KINDS, HZ, seats, max_payload)
         self.columns: list[list[NDArray[np.float64]]] = []
@@ -99,6 +102,10 @@ class Both:
             column[row] = column[last]
         del self.values[handle], self.server.entities[handle & 0xFFFFFFFF]
 
+    def give(self, handle: int, owner: int) -> None:
+        self.world.give(handle, self.connections[owner] if owner >= 0 else 0)
+        self.server.entities[handle & 0xFFFFFFFF].owner = owner
+
     def watch(self, observer: int, handle: int) -> None:
         self.avatars[observer] = handle
         self.world.watch(observer, handle)
@@ -110,6 +117,8 @@ class Both:
             for field, column in zip(KINDS[kind].fields(mine=True), self.columns[kind], strict=True):
                 column[row] = [values[i] for i in field]
         self.world.publish(self.tick)
+        if not self.reference:
+            return
         self.server.publish(self.tick, {handle & 0xFFFFFFFF: values for handle, values in self.values.items()})
 
     def replicate(self, budgets: dict[int, int]) -> dict[int, list[tuple[int, bytes]]]:
@@ -121,9 +130,152 @@ class Both:
         for record in records:
             begin, end = int(record["offset"]), int(record["offset"]) + int(record["length"])
             out[int(record["connection"]) & 0xFFFFFFFF].append((int(record["number"]), arena[begin:end].tobytes()))
-        for observer in observers:
+        for observer in observers if self.reference else ():
             avatar = self.avatars[observer]
             slot = avatar & 0xFFFFFFFF if avatar in self.values else -1
             expected = self.server.replicate(observer, slot, budgets[observer])
             assert out[observer] == expected, f"tick {self.tick}, observer {observer}"
+        return out
+
+
+class Traffic:
+    """A world with walkers and stones, three observers, and datagrams that are lost, late, doubled and out of order.
+
+    Everything follows from `seed`, but what walkers own: that is drawn from `gold_seed`. With `spectator`, observer 0
+    owns nothing. With `reference`, the slow model runs beside and every byte and view is compared.
+    """
+
+    def __init__(self, seed: int, seats: int = 6, history: int = 16, max_payload: int = 1100, *, gold_seed: int = 0,
+                 spectator: bool = False, reference: bool = False) -> None:
+        self.random, self.gold = np.random.default_rng(seed), np.random.default_rng(gold_seed)
+        self.both = Both(seats=seats, max_payload=max_payload, reference=reference)
+        self.views = Views(kind_table(), 3, seats, history)
+        self.references = [View(KINDS, seats, history) for _ in range(3)] if reference else []
+        self.flying: list[tuple[int, int, int, bytes]] = []     # arrival, observer, token, payload
+        self.sent: dict[int, list[tuple[int, bytes]]] = {}
+        self.spectator = spectator
+        self.generation = 0
+        for observer in range(3):
+            self.join(observer)
+
+    def chance(self, probability: float) -> bool:
+        return bool(self.random.random() < probability)
+
+    def walker(self) -> list[float]:
+        place, velocity = self.random.uniform(-25, 25, 3), np.zeros(3)
+        place[2] = 0
+        if self.chance(0.7):
+            velocity[:2] = self.random.uniform(-5, 5, 2)
+        return [*place, *velocity, float(self.random.uniform(-4, 4)), 50.0, float(self.gold.integers(0, 2**31))]
+
+    def stone(self) -> list[float]:
+        return [*self.random.uniform(-25, 25, 2), float(self.random.integers(1, 10))]
+
+    def join(self, observer: int) -> None:
+        self.generation += 1
+        self.both.join(observer, self.generation)
+        self.views.reset(observer)
+        if self.references:
+            old = self.references[observer]
+            self.references[observer] = View(KINDS, old.seat_count, old.depth)
+        self.flying = [entry for entry in self.flying if entry[1] != observer]
+        owner = -1 if self.spectator and observer == 0 else observer
+        self.both.watch(observer, self.both.spawn(0, self.walker(), owner))
+
+    def rejoin(self, observer: int) -> None:
+        if self.both.avatars[observer] in self.both.values:
+            self.both.despawn(self.both.avatars[observer])
+        self.both.leave(observer)
+        self.join(observer)
+
+    def change_world(self) -> None:
+        both = self.both
+        if len(both.values) < 20 and self.chance(0.3):
+            kind = int(self.chance(0.4))
+            both.spawn(kind, self.stone() if kind else self.walker())
+        for handle in list(both.values):
+            values = both.values[handle]
+            if handle not in both.avatars and self.chance(0.01):
+                both.despawn(handle)
+            elif both.world.kind_of(handle):
+                if self.chance(0.02):
+                    values[:] = self.stone()
+            else:
+                values[:3] = [p + v / 30 for p, v in zip(values[:3], values[3:6], strict=True)]
+                for i in range(2):      # turn round at the borders, so that they keep meeting
+                    if abs(values[i]) > 25:
+                        values[3 + i] = -abs(values[3 + i]) if values[i] > 0 else abs(values[3 + i])
+                self.change_walker(values)
+        if self.chance(0.02):
+            handle = int(self.random.choice(list(both.values)))
+            both.give(handle, int(self.random.integers(1 if self.spectator else -1, 3)))
+
+    def change_walker(self, values: list[float]) -> None:
+        if self.chance(0.03):
+            values[3:5] = [0, 0] if self.chance(0.4) else list(self.random.uniform(-5, 5, 2))
+        if self.chance(0.05):
+            values[6] += float(self.random.uniform(-1, 1))
+        if self.chance(0.1):
+            values[7] = float(self.random.integers(-20, 120))
+        if self.chance(0.05):
+            values[8] = float(self.gold.integers(-2**31, 2**31))
+        if self.chance(0.01):
+            values[int(self.random.integers(0, 8))] = float("nan")
+        if self.chance(0.01):
+            values[:] = self.walker()   # a jump, and no NaN any more
+
+    def halt(self) -> None:
+        """Everything stands still from now on."""
+        for handle, values in self.both.values.items():
+            published = self.both.world.published(handle)
+            if self.both.world.kind_of(handle) == 0:
+                values[3:6] = [0, 0, 0]
+                for i in range(3):      # where the last number was none, it stands where it was seen last
+                    if np.isnan(values[i]):
+                        values[i] = published[i] * 0.01 if published else 0.0
+
+    def deliver(self, loss: float) -> None:
+        both = self.both
+        due = [entry for entry in self.flying if entry[0] <= both.tick]
+        self.flying = [entry for entry in self.flying if entry[0] > both.tick]
+        for _, observer, token, payload in due:
+            if self.chance(loss):
+                both.event(observer, SNAPSHOT_LOST, token)
+                continue
+            for _ in range(1 + self.chance(0.1)):
+                status = self.views.apply(payload, observer, both.tick)
+                if self.references:
+                    assert status == self.references[observer].apply(payload, both.tick)
+            if status == OK and not self.chance(loss / 2):      # an acknowledgment may be lost for good
+                both.event(observer, SNAPSHOT_ACKED, token)
+            else:
+                both.event(observer, SNAPSHOT_LOST, token)
+
+    def step(self, loss: float, delay: int, budget: int, quiet: bool = False) -> None:
+        if not quiet:
+            self.change_world()
+            if self.chance(0.005):
+                self.rejoin(int(self.random.integers(0, 3)))
+        self.both.publish()
+        budgets = {o: int(self.random.choice([0, budget, budget])) if not quiet else 4000 for o in range(3)}
+        self.sent = self.both.replicate(budgets)
+        for observer, payloads in self.sent.items():
+            for token, payload in payloads:
+                arrival = self.both.tick + int(self.random.integers(0, delay + 1))
+                self.flying.append((arrival, observer, token, payload))
+        self.deliver(loss)
+        self.compare_views()
+
+    def compare_views(self) -> None:
+        for observer, reference in enumerate(self.references):
+            assert self.seen(observer) == reference.entities()
+            assert self.views.tick(observer) == reference.tick
+
+    def seen(self, observer: int) -> dict[tuple[int, int], tuple[int, tuple[int, ...], bool]]:
+        """(slot, generation) of what the view shows: kind, state at its newest snapshot's tick, mine."""
+        out = {}
+        for entity in self.views.known(observer):
+            handle, kind = int(entity["handle"]), int(entity["kind"])
+            state = self.views.states(np.array([entity["seat"]]), kind, observer)[0]
+            out[handle & 0xFFFFFFFF, handle >> 32] = (kind, tuple(int(q) for q in state), bool(entity["mine"]))
         return out

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, Final, Self, final
 
 import numpy as np
@@ -9,7 +10,9 @@ MAX_TICK_STEP: Final[int]
 
 @final
 class World:
-    timing_ns: dict[str, int]
+    @property
+    def timing_ns(self) -> dict[str, int]: ...
+    clock: Callable[[], int] | None
     def __new__(cls, table: KindTable, hz: int, entities: int, observers: int, cell: float, *, layer: float = 0.0,
                  seats: int = 256, max_payload: int = 1100, channel: int = 5) -> Self: ...
     def set_columns(self, kind: int, columns: list[NDArray[Any]], capacity: int) -> None: ...
