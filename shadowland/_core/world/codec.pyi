@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any, Final, final
+from typing import Any, Final, Self, final
 
 from numpy import int32, uint8, uint32
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ FLAGS: Final[int]
 
 @final
 class MessageCodec:
-    def __init__(
-        self, components: Sequence[tuple[int, int, int, int, int, int, int]], text_limits: Sequence[int]
-    ) -> None: ...
+    def __new__(
+        cls, components: Sequence[tuple[int, int, int, int, int, int, int]], text_limits: Sequence[int]
+    ) -> Self: ...
     @property
     def fixed_bytes(self) -> int: ...
     def decode(
