@@ -1,7 +1,8 @@
 """What a message costs to encode and decode, in nanoseconds of CPU: python -m benchmarks.messages
 
-kernel: one nogil call between quanta and bytes. columns: the same with the floats of a system on one side. one: a single
-instance, as rare messages travel. Each for 10,000 messages; `pack` is struct.pack of 13 integers, to compare runs by.
+kernel: one nogil call between quanta and bytes. columns: the same with the floats of a system on one side. one: a
+single instance, as rare messages travel. Each for 10,000 messages; `pack` is struct.pack of 13 integers, to compare
+runs by.
 """
 from __future__ import annotations
 
