@@ -214,6 +214,10 @@ def test_ecn_bits_arrive(pair: tuple[UdpSocket, UdpSocket]) -> None:
             plain.sendto(b"marked", b.local)
     assert b.receive(batch, monotonic_us()) == 4
     assert batch.datagrams["ecn"].tolist() == [0, 1, 2, 3]
+    batch.clear()
+    for _ in range(4):
+        batch.append(b"new", b.local)
+    assert batch.datagrams["ecn"].tolist() == [0, 0, 0, 0]                  # nothing of an old datagram stays
 
 
 def test_df_is_set_and_icmp_is_not_believed(pair: tuple[UdpSocket, UdpSocket]) -> None:
