@@ -4,8 +4,8 @@ Owner    Whoever called pages_zeroed gives it back with pages_free and the same 
 Limit    None of its own; NULL when the system has no memory.
 Threads  Any.
 
-Ten thousand connections of 21 KiB are 51,000 small pages: more than any TLB holds, so that nearly every packet would walk
-page tables. In huge pages they are a hundred.
+Ten thousand connections of 21 KiB are 51,000 small pages: more than any TLB holds, so that nearly every packet would
+walk page tables. In huge pages they are a hundred.
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uintptr_t
