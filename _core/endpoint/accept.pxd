@@ -39,6 +39,7 @@ from shadowland._core.crypto.noise cimport (
     noise_nk_responder_start,
     noise_nk_split,
     noise_nk_write_message_2,
+    noise_wipe,
 )
 from shadowland._core.crypto.sodium cimport sodium
 from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
@@ -278,6 +279,7 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
         drop(state, status)
         return
     if not connect_fields_valid(payload, length - CONNECT_OVERHEAD, length):
+        noise_wipe(&noise)
         drop(state, DROP_HANDSHAKE_FAILED)
         return
     if get64(payload) != state.schema_hash:
@@ -285,6 +287,7 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
     elif state.live + state.promised >= state.limits.capacity:
         reason = BYE_SERVER_FULL
     answer_connect(state, &noise, data, datagram, replies, reason, payload[13], now_us)
+    noise_wipe(&noise)
 
 cdef inline void spend_ephemeral(EndpointState* state, uint64_t echo) noexcept nogil:
     """Remember an ephemeral that became a session; the oldest of SPENT_POSITIONS is forgotten."""

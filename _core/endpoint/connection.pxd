@@ -64,7 +64,8 @@ cdef struct Inputs:             # client: what is not acknowledged; server: what
     uint32_t newest             # number of the last one sent or received; the first is 1
     uint32_t settled            # client: newest acknowledged; server: newest handed out
     uint32_t depth              # server: how many wait
-    bint primed
+    bint primed                 # hands out; False after running dry
+    bint waited                 # a lone input was held back for one tick: it is handed out at the next
 
 cdef struct Latest:
     uint64_t after[LATEST_KINDS]    # by kind - 1: packet of the last one taken, plus one

@@ -193,9 +193,11 @@ cdef inline uint32_t collect_inputs(EndpointState* state) noexcept nogil:
             continue
         if connection.inputs.depth == 0:
             connection.inputs.primed = False
+            connection.inputs.waited = False
             continue
         if not connection.inputs.primed:
-            if connection.inputs.depth < INPUT_PRIME:
+            if connection.inputs.depth < INPUT_PRIME and not connection.inputs.waited:
+                connection.inputs.waited = True
                 continue
             connection.inputs.primed = True
         times = 2 if connection.inputs.depth > INPUT_DEEP else 1
