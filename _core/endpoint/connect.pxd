@@ -112,7 +112,7 @@ cdef inline uint64_t connect_begin(EndpointState* state, const Address* remote, 
     """Start a handshake; returns the connection's handle, 0 when the endpoint is full."""
     cdef Connection* connection
     cdef Attempt* attempt
-    cdef uint32_t i, index
+    cdef uint32_t i, index = 0
     connection = connection_take(state)
     if connection == NULL:
         return 0

@@ -161,6 +161,7 @@ cdef inline int ack_parse(const uint8_t* data, uint32_t length, uint64_t largest
     code = data[0] & 3
     n = data[0] >> 2
     block.some = code != 0
+    block.newest = 0
     block.bytes = 0
     if code == 0:
         return 1 if n == 0 else -1

@@ -4,20 +4,21 @@ import difflib
 import math
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias, dataclass_transform
 
+from shadowland._core.endpoint.endpoint import RELIABLE_LIMIT, SNAPSHOT_LIMIT, UNRELIABLE_LIMIT
 from shadowland.errors import ConfigError
 from shadowland.schema.body import canonical_default, read_fields
 from shadowland.schema.fields import Field, Kind
 
-MAX_RECORD_BYTES: Final = 1100
-"""Most bytes of the full record of an entity, and of an unreliable message: what one datagram has room for."""
+MAX_RECORD_BYTES: Final = 960
+"""Most bytes of the full record of an entity: with its head it has to fit into one snapshot (SNAPSHOT_LIMIT)."""
 
 CHANNELS: Final[dict[str, int]] = {"unreliable": 0, "reliable": 1, "latest": 3, "input": 4}
 """Delivery of a message class -> channel on the wire (docs/protocol.md, section 5.2)."""
 
 MESSAGE_LIMITS: Final[dict[str, int]] = {
-    "unreliable": MAX_RECORD_BYTES,
-    "reliable": 16_384,
-    "latest": MAX_RECORD_BYTES,
+    "unreliable": UNRELIABLE_LIMIT,
+    "reliable": RELIABLE_LIMIT,
+    "latest": SNAPSHOT_LIMIT - 1,   # one frame, as a snapshot, with its kind
     "input": 60,                    # each datagram repeats up to eight of them
 }
 """Most payload bytes of a message class by its channel; a class that could be longer is refused."""
