@@ -1,0 +1,23 @@
+from typing import final
+
+POSITIONS: int
+
+@final
+class Acks:
+    def note(
+        self,
+        sequence: int,
+        time_us: int,
+        eliciting: bool = True,
+        max_delay_us: int = 25_000,
+        next_own_sequence: int = 0,
+    ) -> None: ...
+    def withdraw(self, sequence: int) -> None: ...
+    def pack(self, now_us: int) -> bytes: ...
+    def confirm(self, own_sequence: int, said_newest: int) -> None: ...
+    @property
+    def newest(self) -> int | None: ...
+    @property
+    def deadline_us(self) -> int: ...
+
+def parse(data: bytes, largest_acked: int) -> tuple[int, int | None, int, bytes] | None: ...
