@@ -178,7 +178,8 @@ def main() -> None:
     for stage, spent in players(options.sessions, rounds).items():
         rows.append({"stage": stage, "ns": harness.median(spent, 0)})
     harness.report("pipeline", rows, keys=["stage"], busy=busy, packages=["pynacl", "cython"],
-                   json_only=options.json, settings={"sessions": options.sessions, "size": options.size, "rounds": rounds})
+                   settings={"sessions": options.sessions, "size": options.size, "rounds": rounds},
+                   json_only=options.json)
 
 
 if __name__ == "__main__":

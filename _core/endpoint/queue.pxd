@@ -9,6 +9,7 @@ from libc.string cimport memcpy
 
 from shadowland._core.base.records cimport MESSAGE_UNDECODABLE, MessageRecord
 from shadowland._core.base.status cimport DROP_INBOX_FULL, DROP_UNDECODABLE
+from shadowland._core.crypto.aead cimport AEAD_TAG_LARGEST
 from shadowland._core.endpoint.connection cimport (
     CHANNEL_INPUT,
     CHANNEL_LATEST,
@@ -31,6 +32,7 @@ from shadowland._core.endpoint.connection cimport (
 from shadowland._core.endpoint.delivery cimport mark_dirty
 from shadowland._core.endpoint.outbound cimport put_length
 from shadowland._core.endpoint.state cimport (
+    MTU_MINIMUM,
     ROLE_CLIENT,
     EndpointState,
     OutboxNode,
@@ -38,9 +40,10 @@ from shadowland._core.endpoint.state cimport (
     drop_message,
     inbox_push,
 )
-from shadowland._core.session.ack cimport ack_withdraw
+from shadowland._core.session.ack cimport ACK_BLOCK_MAX, ack_withdraw
 from shadowland._core.session.channel cimport RELIABLE_MESSAGE_LIMIT, reliable_queue
 from shadowland._core.session.fragment cimport FRAGMENT_PARTS, FRAGMENT_SIZE
+from shadowland._core.wire.header cimport HEADER_SIZE
 
 cdef enum:
     QUEUED = 0
@@ -49,8 +52,9 @@ cdef enum:
     QUEUE_TOO_LONG = 3
     QUEUE_BAD_CHANNEL = 4
 
-    FRAME_LIMIT = 1000              # fits into the smallest MTU beside the largest ack block and control frames
-    SNAPSHOT_LIMIT = FRAME_LIMIT - 3
+    CONTROL_MOST = 33               # CONFIRM, PONG and PING together
+    # What fits into a packet of the smallest MTU whatever else must be in it, so that snapshots need not know the path.
+    SNAPSHOT_LIMIT = MTU_MINIMUM - HEADER_SIZE - AEAD_TAG_LARGEST - ACK_BLOCK_MAX - CONTROL_MOST - 3
     UNRELIABLE_LIMIT = FRAGMENT_PARTS * FRAGMENT_SIZE - 1
 
 cdef inline uint8_t* node_push(EndpointState* state, Connection* connection, uint32_t body, uint8_t channel,
@@ -76,6 +80,10 @@ cdef inline uint8_t* node_push(EndpointState* state, Connection* connection, uin
     mark_dirty(state, connection)
     state.again = state.again or state.sweeping
     return frame + used
+
+cdef inline uint32_t frame_room(const Connection* connection) noexcept nogil:
+    """The longest frame that any packet of this session has room for, beside the largest ack block and control frames."""
+    return connection.mtu - HEADER_SIZE - connection.send_key.tag_size - ACK_BLOCK_MAX - CONTROL_MOST
 
 cdef inline bint outbox_room(const EndpointState* state, uint32_t nodes, uint32_t size) noexcept nogil:
     return (nodes <= state.limits.outbox_nodes - state.node_count
@@ -151,9 +159,9 @@ cdef inline int queue_message(EndpointState* state, Connection* connection, uint
         return QUEUED
     if channel != CHANNEL_UNRELIABLE and channel != CHANNEL_LATEST:
         return QUEUE_BAD_CHANNEL
-    if length + 4 > FRAME_LIMIT:
-        if channel == CHANNEL_LATEST or length > UNRELIABLE_LIMIT:
-            return QUEUE_TOO_LONG
+    if length > (SNAPSHOT_LIMIT - 1 if channel == CHANNEL_LATEST else UNRELIABLE_LIMIT):
+        return QUEUE_TOO_LONG
+    if length + 4 > frame_room(connection):
         return queue_fragments(state, connection, kind, payload, length)
     if not outbox_room(state, 1, length + 4):
         return QUEUE_NO_ROOM
