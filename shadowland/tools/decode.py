@@ -6,6 +6,7 @@
 from typing import Any
 
 from shadowland._core.crypto import aead, keys
+from shadowland._core.session import ack
 from shadowland._core.wire import crc32c, header, message
 from shadowland.errors import DisconnectReason, DropReason, UsageError
 
@@ -16,8 +17,7 @@ SMALLEST_TAG = 16
 KINDS = {1: "HELLO", 2: "COOKIE", 3: "VERSION", 4: "CONNECT", 5: "ACCEPTED", 6: "REJECTED"}
 LENGTHS = {1: (96, 96), 2: (76, 76), 3: (21, 49), 4: (1150, 1500), 5: (1150, 1500), 6: (1150, 1500)}
 LARGEST = 1500
-ACK_DELAY_UNIT_US = 256
-ACK_BITFIELD_LARGEST = 64
+FAR_ALONG = 2**48                           # a session so old that no bit of an ack block can lie before its start
 
 Decoded = dict[str, Any]
 
@@ -173,24 +173,18 @@ def decode_body(found: Decoded, body: bytes) -> None:
 def read_acks(body: bytes) -> tuple[Decoded | None, int] | None:
     """The ack block that a body begins with (None in place of one that says nothing) and its length; None if malformed.
 
-    `newest` is left truncated: only a session can expand it.
+    `newest` is shown as it stands, truncated: only a session knows around what to expand it.
     """
-    if not body:
+    read = ack.parse(body, FAR_ALONG)
+    if read is None:
         return None
-    width, size, at = (0, 1, 2, 4)[body[0] & 3], body[0] >> 2, 1
-    if width == 0:
-        return (None, 1) if size == 0 else None
-    if size == 63:
-        if len(body) < 2 or not 63 <= body[1] <= ACK_BITFIELD_LARGEST:
-            return None
-        size, at = body[1], 2
-    end = at + width + 1 + size
-    if len(body) < end or (size and body[end - 1] == 0):
-        return None
-    newest, bitfield = int.from_bytes(body[at:at + width], "little"), body[end - size:end]
-    older = [i + 1 for i in range(8 * size) if bitfield[i >> 3] >> (i & 7) & 1]
-    return {"newest_low_bits": newest, "bits": 8 * width, "delay_us": body[at + width] * ACK_DELAY_UNIT_US,
-            "also_received_before_newest": older}, end
+    length, newest, delay_us, bitfield = read
+    if newest is None:
+        return None, length
+    width = (0, 8, 16, 32)[body[0] & 3]
+    older = [i + 1 for i in range(8 * len(bitfield)) if bitfield[i >> 3] >> (i & 7) & 1]
+    return {"newest_low_bits": newest % 2**width, "bits": width, "delay_us": delay_us,
+            "also_received_before_newest": older}, length
 
 
 def frame_fields(frame: message.Fields) -> Decoded:

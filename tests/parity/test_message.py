@@ -11,16 +11,26 @@ small = st.sampled_from([0, 1, 2, 7, 8, 16, 17, 200, 201, 255])
 heads = st.one_of(st.sampled_from([0, 1, 3, 4, 5, 7, 8, 9]), st.integers(0, 255))
 
 
+parts = st.sampled_from([0, 1, 2, 3, 15, 16, 17])
+
+
 def prefixed(data: bytes) -> bytes:
     return bytes([len(data)]) + data
 
 
 contents = st.one_of(
     st.builds(lambda head, rest: bytes([head, *rest]), heads, st.lists(small, max_size=20)),
-    st.builds(lambda code, size: bytes([7, code]) + bytes(size), st.integers(0, 5), st.sampled_from([0, 1, 2, 8, 16])),
+    st.builds(lambda code, size: bytes([7, code]) + bytes(size),
+              st.integers(0, 4), st.sampled_from([0, 1, 2, 8, 9, 16, 17])),
+    st.builds(lambda index, count, cut: bytes([8, 1, 2, index, count, 3, 4])[:cut], parts, parts, st.integers(4, 7)),
+    st.builds(lambda index, count, cut: bytes([9, 0, 1, 2, index, 0, count, 0, 3])[:cut],
+              parts, parts, st.integers(6, 9)),
+    st.builds(lambda head: bytes([head, 9, 0, 0, 9, 9]),
+              st.sampled_from([0x10, 0x11, 0x13, 0x20, 0x40, 0x83, 0x0B, 0x0D])),
     st.builds(
-        lambda kind, each, count, end: bytes([4, kind, 5, 1, count]) + b"".join(map(prefixed, each)) + end,
-        small, st.lists(st.binary(max_size=4), max_size=9), st.integers(0, 9), st.binary(max_size=1),
+        lambda kind, each, more, end: bytes([4, kind, 5, 1, len(each) + more]) + b"".join(map(prefixed, each)) + end,
+        st.sampled_from([0, 1, 200, 201]), st.lists(st.binary(max_size=2), max_size=9), st.integers(0, 1),
+        st.sampled_from([b"", b"", b"\0"]),
     ),
 )
 framed = contents.map(lambda content: encode_unsigned(len(content)) + content)

@@ -75,6 +75,32 @@ def test_quadrants_and_back(position: float, edge: float, step: float) -> None:
         assert error <= Fraction(step) / 2 * (1 + Fraction(1, 10**6))
 
 
+def test_what_no_integer_holds_saturates_at_its_own_side() -> None:
+    """Beyond 2**63 a conversion is undefined, and on x86 gives the lowest number for either sign."""
+    huge = np.array([2.0**52, 2.0**62, 2.0**63, 1.5 * 2.0**63, 2.0**64, 1e300])
+    for low, high in ((-5, 5), (-2**52, 2**52 - 1)):
+        quanta = np.zeros(12, dtype=np.int64)
+        assert quantize.quantize_array(np.concatenate([huge, -2 * huge]), 1.0, low, high, quanta) == (12, 0)
+        assert quanta.tolist() == [high] * 6 + [low] * 6
+
+
+def test_borders_that_no_double_holds() -> None:
+    """quadrant * 100.1 is rounded, now up, now down: the position lies in the quadrant of the exact product."""
+    edge, step = 100.1, 0.01
+    column = np.array([quadrant * edge for quadrant in range(-1000, 1000)])
+    quadrants, offsets = np.zeros(len(column), dtype=np.int32), np.zeros(len(column), dtype=np.int64)
+    assert quantize.split(column, edge, step, quadrants, offsets) == (0, 0)
+    expected = [reference.origin_split(float(position), edge, step)[1:] for position in column]
+    assert list(zip(quadrants.tolist(), offsets.tolist(), strict=True)) == expected
+
+
+def test_origins_at_the_far_ends() -> None:
+    for quadrant in (-2**31, 2**31 - 1):
+        for origin in (-2**31, 0, 2**31 - 1):
+            joined = quantize.join(np.array([quadrant], np.int32), np.array([5], np.int64), 102400.0, 0.25, origin)[0]
+            assert joined == (quadrant - origin) * 102400.0 + 1.25
+
+
 def test_a_width_is_as_far_left_as_right() -> None:
     assert quantize.width_range(16) == (-32767, 32767)
     assert quantize.width_range(2) == (-1, 1)

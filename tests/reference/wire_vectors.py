@@ -34,7 +34,9 @@ FRAMES = {
     "reliable without number": "03010000", "reliable fragment index = count": "09090005000200020061",
     "reliable compressed": "06110000010968", "no inputs": "050409010000", "nine inputs": "0e0409010009" + "00" * 9,
     "an input is cut off": "0704090100010261", "a byte after the inputs": "07040901000100aa",
-    "ping of 7 bytes": "09070108070605040302", "unknown code": "020704", "close without reason": "020703",
+    "ping of 7 bytes": "09070108070605040302",
+    "pong of 17 bytes": "130702" + "00" * 17, "confirm with an argument": "03070000",
+    "unknown code": "020704", "close without reason": "020703",
     "longer than what is left": "05000768", "over-long length": "8300000768",
     "one bad, the next good": "0106020700",
 }
