@@ -1,4 +1,4 @@
-"""With the seeds of the vectors the compiled endpoints send and accept exactly these bytes; the reference wrote them."""
+"""With the seeds of the vectors the compiled endpoints send and accept exactly the bytes that the reference wrote."""
 import json
 from pathlib import Path
 from typing import Any

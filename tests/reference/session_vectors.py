@@ -66,7 +66,7 @@ def handshakes() -> dict[str, Any]:
 CONTROL, LATEST, INPUT = protocol.CONTROL, protocol.LATEST, protocol.INPUT
 LONG = bytes(i & 0xFF for i in range(1500))
 
-# name: frames, [(channel, kind, payload)] that the receiver delivers, drops {reason: count} inside the packet, close reason
+# name: frames, [(channel, kind, payload)] that are delivered, drops {reason: count} inside the packet, close reason
 GOOD: dict[str, tuple[list[bytes], list[tuple[int, int, bytes]]]] = {
     "confirm": ([b"\7\0"], []),
     "ping": ([b"\7\1" + struct.pack("<Q", 123_456_789)], []),
