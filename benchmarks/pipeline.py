@@ -11,6 +11,7 @@ from typing import Annotated as A
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import shadowland as sl
 from benchmarks import harness
@@ -133,7 +134,7 @@ def players(count: int, rounds: int) -> dict[str, list[float]]:
     edge = 10.0 * count ** 0.5                                  # radius 30 then holds 28 walkers
     world = World(schema, tick_hz=30, aoi=sl.Grid(cell=15, radius=30), capacity=count, observers=count)
     random = np.random.default_rng(1)
-    events = np.zeros(count, EVENT_DTYPE)
+    events: NDArray[Any] = np.zeros(count, EVENT_DTYPE)
     events["connection"] = (np.uint64(1) << np.uint64(32)) | np.arange(count, dtype=np.uint64)
     events["kind"] = JOINED
     world.events(events)
@@ -155,7 +156,7 @@ def players(count: int, rounds: int) -> dict[str, list[float]]:
         world.publish(tick)
         walkers = world[Walker]
         records, _ = world.replicate(observers)
-        acked = np.zeros(len(records), events.dtype)
+        acked: NDArray[Any] = np.zeros(len(records), EVENT_DTYPE)
         acked["connection"], acked["token"], acked["kind"] = records["connection"], records["number"], SNAPSHOT_ACKED
         world.events(acked)
         if tick >= 60:

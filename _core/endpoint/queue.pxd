@@ -82,7 +82,7 @@ cdef inline uint8_t* node_push(EndpointState* state, Connection* connection, uin
     return frame + used
 
 cdef inline uint32_t frame_room(const Connection* connection) noexcept nogil:
-    """The longest frame that any packet of this session has room for, beside the largest ack block and control frames."""
+    """The longest frame that every packet of this session has room for, whatever else must be in it."""
     return connection.mtu - HEADER_SIZE - connection.send_key.tag_size - ACK_BLOCK_MAX - CONTROL_MOST
 
 cdef inline bint outbox_room(const EndpointState* state, uint32_t nodes, uint32_t size) noexcept nogil:
