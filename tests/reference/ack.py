@@ -96,14 +96,14 @@ class Receiver:
     def due(self) -> set[int]:
         """What the next block must name: stored, within reach, and not known to have been heard."""
         newest = max(self.stored, default=0)
-        return {s for s in self.stored - self.heard if newest - s <= POSITIONS} | ({newest} if self.stored else set())
+        return {s for s in self.stored - self.heard if newest - s <= POSITIONS}
 
     def block(self, own_sequence: int, delay_us: int) -> bytes:
         """The shortest block that names all that is due; remembers what it said."""
         if not self.stored:
             return b"\0"
         newest = max(self.stored)
-        oldest = min(self.due())
+        oldest = min(self.due() | {newest})
         packed = pack(newest, truncated_width(newest, self.confirmed), delay_us, self.stored, oldest)
         self.said[own_sequence] = newest, {s for s in self.stored if s >= max(oldest, newest - POSITIONS)}
         return packed
