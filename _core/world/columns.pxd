@@ -56,7 +56,6 @@ cdef struct EntityKind:
     double radius2                      # enter within, squared; user units
     double leave2                       # leave beyond, squared
     double radius
-    uint32_t absolute_bytes[2]          # body of an absolute record: for others, for the owner
     uint32_t components
     uint32_t fields
     int32_t position[3]                 # components that decide who sees it; -1: no such axis

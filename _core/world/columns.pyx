@@ -85,9 +85,6 @@ cdef class KindTable:
         kind.radius = radius
         kind.radius2 = kind.radius * kind.radius
         kind.leave2 = (kind.radius + <double>hysteresis) * (kind.radius + <double>hysteresis)
-        for mine in range(2):
-            seen = sum(int(c["bits"]) for c in components if mine or c["audience"] == AUDIENCE_ALL)
-            kind.absolute_bytes[mine] = (seen + 7) // 8
         self.stride = max(self.stride, kind.components)
         self.count += 1
         return self.count - 1

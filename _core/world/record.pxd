@@ -4,7 +4,8 @@ Owner    Writers and readers point into the caller's memory.
 Limit    RECORD_BYTES a body; a reader never looks past its length and fails for good at the first wrong bit.
 Threads  Pure functions of their arguments.
 
-    absolute   (value - low) of each component the audience sees, `bits` wide
+    absolute   each component the audience sees: value - low in `bits` bits; one that is wider than WIDE_BITS begins
+               with a 2-bit class: zigzag from its origin in a quarter, half or three quarters of `bits`, or value - low
     delta      one bit a field: changed | for each changed field, each lane: 2-bit class, then 0, small, medium or 32
                bits of the zigzag residual against the predicted reference; the smallest class that fits, no other
 
@@ -18,6 +19,7 @@ from shadowland._core.world.columns cimport (
 
 cdef enum:
     RECORD_BYTES = 288                  # 64 components of 34 bits, 64 field bits
+    WIDE_BITS = 12
     RECORD_UPDATE = 0                   # low two bits of a record's head
     RECORD_ABSOLUTE = 1
     RECORD_ENTER = 2
@@ -122,6 +124,39 @@ cdef inline int32_t take_class(RecordReader* r, const Component* c) noexcept nog
         r.failed = True                 # a smaller class would have held it
     return <int32_t>(z >> 1) ^ -<int32_t>(z & 1)
 
+cdef inline int32_t origin_of(const Component* c) noexcept nogil:
+    """The value of the range that is nearest to 0: wide ranges are rarely used far from it."""
+    return c.low if c.low > 0 else c.high if c.high < 0 else 0
+
+cdef inline uint64_t wide_zigzag(const Component* c, int32_t value) noexcept nogil:
+    cdef int64_t apart = <int64_t>value - origin_of(c)
+    return (<uint64_t>apart << 1) ^ <uint64_t>(apart >> 63)
+
+cdef inline uint32_t wide_width(const Component* c, uint32_t code) noexcept nogil:
+    return (c.bits * (code + 1) + 3) >> 2
+
+cdef inline void put_wide(RecordWriter* w, const Component* c, int32_t value) noexcept nogil:
+    cdef uint64_t z = wide_zigzag(c, value)
+    cdef uint32_t code = 0
+    while code < 3 and z >> wide_width(c, code):
+        code += 1
+    put_bits(w, code, 2)
+    put_bits(w, <uint32_t>z if code < 3 else <uint32_t>value - <uint32_t>c.low, wide_width(c, code))
+
+cdef inline int64_t take_wide(RecordReader* r, const Component* c) noexcept nogil:
+    """The value; the caller checks that it is in its range."""
+    cdef uint32_t code = take_bits(r, 2)
+    cdef uint32_t number = take_bits(r, wide_width(c, code))
+    cdef int64_t value
+    if code == 3:
+        value = <int64_t>c.low + number
+        if value <= c.high and not wide_zigzag(c, <int32_t>value) >> wide_width(c, 2):
+            r.failed = True             # a smaller class would have held it
+        return value
+    if code and not number >> wide_width(c, code - 1):
+        r.failed = True
+    return origin_of(c) + (<int64_t>(number >> 1) ^ -<int64_t>(number & 1))
+
 cdef inline size_t encode_absolute(const EntityKind* kind, const int32_t* state, bint mine,
                                    uint8_t* out) noexcept nogil:
     """Write the body of an absolute record to `out` (RECORD_BYTES of room); its length."""
@@ -130,7 +165,10 @@ cdef inline size_t encode_absolute(const EntityKind* kind, const int32_t* state,
     w.data, w.length, w.pending, w.count = out, 0, 0, 0
     for i in range(kind.components):
         if mine or kind.component[i].audience == AUDIENCE_ALL:
-            put_bits(&w, <uint32_t>state[i] - <uint32_t>kind.component[i].low, kind.component[i].bits)
+            if kind.component[i].bits > WIDE_BITS:
+                put_wide(&w, &kind.component[i], state[i])
+            else:
+                put_bits(&w, <uint32_t>state[i] - <uint32_t>kind.component[i].low, kind.component[i].bits)
     put_end(&w)
     return w.length
 
@@ -141,8 +179,11 @@ cdef inline void decode_absolute(const EntityKind* kind, RecordReader* r, bint m
     for i in range(kind.components):
         value = kind.component[i].low
         if mine or kind.component[i].audience == AUDIENCE_ALL:
-            value += take_bits(r, kind.component[i].bits)
-            if value > kind.component[i].high:
+            if kind.component[i].bits > WIDE_BITS:
+                value = take_wide(r, &kind.component[i])
+            else:
+                value += take_bits(r, kind.component[i].bits)
+            if value < kind.component[i].low or value > kind.component[i].high:
                 r.failed = True
                 return
         out[i] = <int32_t>value

@@ -23,7 +23,7 @@ from shadowland._core.world.record cimport (
 from shadowland._core.world.reference cimport (
     HELD_LEAVE, HELD_MASK, HELD_MINE, LOST, REFERENCE_MINE, SEAT_ENTERING, SEAT_FREE, SEAT_LEAVING, SENT_MINE, TOLD,
     TOKEN_MASK, Entry, Observer, take_seat, token_begin)
-from shadowland._core.world.state cimport Slot, WorldState, reference_state, state_at
+from shadowland._core.world.state cimport Place, Slot, WorldState, reference_state, state_at
 
 cdef enum:
     REFRESH = 56                        # a reference of this age is renewed while its entity moves
@@ -97,11 +97,8 @@ cdef struct Replication:
     uint64_t now_us
     ReplicateStats stats
 
-cdef inline bint slot_is(const Slot* slot, uint32_t generation) noexcept nogil:
-    return slot.alive and slot.last != 0 and slot.generation == generation
-
-cdef inline double distance2(const double* a, const double* b) noexcept nogil:
-    cdef double dx = b[0] - a[0], dy = b[1] - a[1], dz = b[2] - a[2]
+cdef inline double distance2(const Place* a, const Place* b) noexcept nogil:
+    cdef double dx = b.x - a.x, dy = b.y - a.y, dz = b.z - a.z
     return dx * dx + dy * dy + dz * dz
 
 cdef inline void seat_newcomers(Replication* r, Observer* observer, uint32_t count) noexcept nogil:
@@ -128,19 +125,17 @@ cdef inline void update_interest(Replication* r, Observer* observer) noexcept no
     """Move what is out of view to leaving, and give seats to what came into view, the nearest first."""
     cdef WorldState* world = &r.world
     cdef uint32_t avatar = <uint32_t>observer.avatar, seat, i, count = 0, found
-    cdef bint sees = observer.avatar != 0 and avatar < world.slots \
-        and slot_is(&world.slot[avatar], <uint32_t>(observer.avatar >> 32))
-    cdef const double* centre = &world.place[<size_t>avatar * 3] if sees else NULL
+    cdef const Place* centre = &world.place[avatar if avatar < world.slots else 0]
+    cdef const Place* place
+    cdef bint sees = observer.avatar != 0 and centre.generation == <uint32_t>(observer.avatar >> 32)
     cdef Entry* entry
-    cdef Slot* slot
     r.visit += 1
     for seat in range(observer.high):
         entry = &observer.entries[seat]
         if entry.state == SEAT_FREE or entry.state == SEAT_LEAVING:
             continue
-        slot = &world.slot[entry.slot]
-        if sees and slot_is(slot, entry.generation) \
-                and distance2(centre, &world.place[<size_t>entry.slot * 3]) <= r.leave2[slot.kind]:
+        place = &world.place[entry.slot]
+        if sees and place.generation == entry.generation and distance2(centre, place) <= r.leave2[place.kind]:
             r.marks[entry.slot] = r.visit
         else:
             entry.state = SEAT_LEAVING if entry.flags & TOLD else SEAT_FREE
@@ -148,7 +143,7 @@ cdef inline void update_interest(Replication* r, Observer* observer) noexcept no
         observer.high -= 1
     if not sees:
         return
-    found = grid_query(&world.grid, centre[0], centre[1], centre[2], r.reach, r.radius2, r.hits)
+    found = grid_query(&world.grid, centre.x, centre.y, centre.z, r.reach, r.radius2, r.hits)
     for i in range(found):
         if r.marks[r.hits[i].slot] != r.visit:
             # Squares are not negative, so their bits compare as the numbers do.
@@ -222,7 +217,7 @@ cdef inline Encoding* encoding_of(Replication* r, uint32_t index, uint32_t at, b
     return encoding
 
 cdef inline bint fill_record(Replication* r, const Entry* entry, bint mine, QueueItem* item) noexcept nogil:
-    """Head and body of an entering or known entity: against the acknowledged reference where that is not longer."""
+    """Head and body of an entering or known entity: against the acknowledged reference while its state is known."""
     cdef Slot* slot = &r.world.slot[entry.slot]
     cdef Encoding* delta = NULL
     cdef Encoding* full
@@ -238,8 +233,7 @@ cdef inline bint fill_record(Replication* r, const Entry* entry, bint mine, Queu
                 tail = 2
             item.head_length = 1 + tail
             item.offset, item.length = delta.offset, delta.length
-            if delta.length + tail <= r.world.kinds[slot.kind].absolute_bytes[mine]:
-                return True
+            return True
     full = encoding_of(r, entry.slot, 0, mine)
     if full == NULL:
         return False

@@ -25,6 +25,9 @@ _COLUMN_TYPES = {
 }
 MAX_TICK_STEP = HISTORY // 2
 
+cdef enum:
+    BLOCK = 64                          # observers: looked at and sent to while their seats are in the cache
+
 
 cdef void* _zeros(size_t count, size_t size) except NULL:
     """Zeroed memory; the system gives it page by page as it is touched."""
@@ -85,7 +88,7 @@ cdef class World:
         world.kinds, world.kind_count = self.table.kinds, self.table.count
         world.rows = <KindRows*>_zeros(MAX_KINDS, sizeof(KindRows))
         world.slot = <Slot*>_zeros(entities, sizeof(Slot))
-        world.place = <double*>_zeros(entities, 3 * sizeof(double))
+        world.place = <Place*>_zeros(entities, sizeof(Place))
         world.history = <int32_t*>_zeros(<size_t>HISTORY * entities, world.stride * sizeof(int32_t))
         world.field_changed = <uint32_t*>_zeros(entities, world.stride * sizeof(uint32_t))
         world.grid.items = <GridItem*>_zeros(entities, sizeof(GridItem))
@@ -174,6 +177,7 @@ cdef class World:
         slot = &self.r.world.slot[index]
         slot.generation = slot.generation % 0xFFFFFFFF + 1
         slot.kind, slot.owner, slot.last, slot.alive = kind, owner, 0, 0
+        memset(&self.r.world.place[index], 0, sizeof(Place))    # of its last life: not every class has three axes
         return <uint64_t>slot.generation << 32 | index
 
     def place(self, handle: int) -> int:
@@ -207,6 +211,7 @@ cdef class World:
             rows.slots[row] = rows.slots[rows.count]
             self.slot_row[rows.slots[row]] = row
         slot.alive, slot.owner, slot.last = 0, 0, 0
+        self.r.world.place[<uint32_t><uint64_t>handle].generation = 0
         slot.kind = 0xFF                # no handle names it before it is reserved again
         self.free_slots[(self.free_first + self.free_count) % self.r.world.slots] = <uint32_t><uint64_t>handle
         self.free_count += 1
@@ -330,7 +335,7 @@ cdef class World:
         """
         cdef WorldState* world = &self.r.world
         cdef uint32_t kind, row, number = tick, index
-        cdef const double* at
+        cdef const Place* at
         if not 0 < tick < 2**32 or (world.tick and not 0 < tick - world.tick <= MAX_TICK_STEP):
             raise ValueError(f"tick {tick} does not follow {world.tick} (1 to {MAX_TICK_STEP} above it)")
         started = self._clock()
@@ -345,8 +350,8 @@ cdef class World:
             for kind in range(world.kind_count):
                 for row in range(world.rows[kind].count):
                     index = world.rows[kind].slots[row]
-                    at = &world.place[<size_t>index * 3]
-                    grid_add(&world.grid, index, kind, at[0], at[1], at[2])
+                    at = &world.place[index]
+                    grid_add(&world.grid, index, kind, at.x, at.y, at.z)
             grid_finish(&world.grid)
         self.timing_ns["publish"], self.timing_ns["grid"] = published - started, self._clock() - published
 
@@ -358,7 +363,7 @@ cdef class World:
         cdef const uint32_t[::1] slots = np.ascontiguousarray(observers, np.uint32)
         cdef const uint32_t[::1] bytes_ = np.ascontiguousarray(budgets, np.uint32)
         cdef Replication* r = &self.r
-        cdef Py_ssize_t i, count = slots.shape[0]
+        cdef Py_ssize_t i, first, last, count = slots.shape[0]
         if bytes_.shape[0] != count:
             raise ValueError("as many budgets as observers are needed")
         r.out_count, r.arena_used, r.now_us = 0, 0, now_us
@@ -368,18 +373,26 @@ cdef class World:
             return 0                    # nothing was published yet
         r.stats.entering = r.stats.leaving = r.stats.oldest_wait_ticks = 0
         started = self._clock()
-        with nogil:
-            for i in range(count):
-                if slots[i] < r.observer_count and may_send(r, &r.observers[slots[i]], bytes_[i]):
-                    update_interest(r, &r.observers[slots[i]])
-        looked = self._clock()
-        with nogil:
-            for i in range(count):
-                if slots[i] < r.observer_count and may_send(r, &r.observers[slots[i]], bytes_[i]):
-                    send_snapshot(r, &r.observers[slots[i]], bytes_[i])
-                elif slots[i] < r.observer_count and bytes_[i] and r.observers[slots[i]].handle:
-                    r.stats.stalled += 1
-        self.timing_ns["interest"], self.timing_ns["encode"] = looked - started, self._clock() - looked
+        interest = encode = 0
+        for first in range(0, count, BLOCK):
+            last = min(first + BLOCK, count)
+            with nogil:
+                for i in range(first, last):
+                    if slots[i] < r.observer_count and may_send(r, &r.observers[slots[i]], bytes_[i]):
+                        update_interest(r, &r.observers[slots[i]])
+            looked = self._clock()
+            interest += looked - started
+            with nogil:
+                for i in range(first, last):
+                    if slots[i] >= r.observer_count:
+                        continue
+                    if may_send(r, &r.observers[slots[i]], bytes_[i]):
+                        send_snapshot(r, &r.observers[slots[i]], bytes_[i])
+                    elif bytes_[i] and r.observers[slots[i]].handle:
+                        r.stats.stalled += 1
+            started = self._clock()
+            encode += started - looked
+        self.timing_ns["interest"], self.timing_ns["encode"] = interest, encode
         return r.out_count
 
     def near(self, x: float, y: float, z: float, radius: float):

@@ -55,6 +55,13 @@ cdef struct Slot:                       # one cache line: all that a tick asks a
     uint64_t wanting                    # bit base & 63: who sees the prediction from there is wrong by too much
     uint64_t owner                      # handle of the observer that owns it, 0 nobody
 
+cdef struct Place:                      # 32 bytes: all that interest asks about an entity
+    double x                            # of the published state, in user units
+    double y
+    double z
+    uint32_t generation                 # 0: nobody, or not published yet
+    uint32_t kind
+
 cdef struct PublishStats:
     uint64_t refused                    # values that were no numbers: the previous one stayed
     uint64_t saturated                  # values beyond their range
@@ -63,7 +70,7 @@ cdef struct WorldState:
     EntityKind* kinds                   # MAX_KINDS
     KindRows* rows                      # MAX_KINDS
     Slot* slot
-    double* place                       # slots x 3: position in user units, of the published state
+    Place* place                        # by slot
     int32_t* history
     uint32_t* field_changed             # slots x stride: tick of the last change, by first component, of rated fields
     size_t stride
@@ -137,7 +144,7 @@ cdef inline void publish_row(WorldState* world, uint32_t number, uint32_t row, u
     cdef Slot* slot = &world.slot[index]
     cdef int32_t* new = state_at(world, tick, index)
     cdef const int32_t* old = NULL
-    cdef double* place = &world.place[<size_t>index * 3]
+    cdef double* place = &world.place[index].x
     cdef bint moved
     if slot.last:
         old = state_at(world, slot.last, index)
@@ -155,6 +162,7 @@ cdef inline void publish_row(WorldState* world, uint32_t number, uint32_t row, u
                 slot.rest_first, slot.rest_last = slot.last_change, slot.last
             slot.last_change = tick
     slot.last = tick
+    world.place[index].generation, world.place[index].kind = slot.generation, number
     for i in range(3):
         if kind.position[i] >= 0:
             place[i] = new[kind.position[i]] * kind.component[kind.position[i]].step

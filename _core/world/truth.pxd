@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from shadowland._core.world.columns cimport AUDIENCE_ALL, EntityKind, difference, quantize
 from shadowland._core.world.state cimport WorldState, column_value, first_quanta
-from shadowland._core.world.view cimport Seat, ViewSet, kept_at, view_seat, view_state
+from shadowland._core.world.view cimport Seat, ViewSet, in_view, kept_at, view_seat, view_state
 
 cdef extern from *:
     """

@@ -130,7 +130,7 @@ cdef class Truth:
             return
         memset(self.seat_of, 0, self.header.slots * sizeof(uint32_t))
         for seat in range(v.seats):
-            if view_seat(v, view, seat).used and not view_seat(v, view, seat).left:
+            if in_view(view_seat(v, view, seat)):
                 seated += 1
                 if view_seat(v, view, seat).slot < self.header.slots:
                     self.seat_of[view_seat(v, view, seat).slot] = seat + 1
@@ -155,7 +155,7 @@ cdef class Truth:
         cdef const EntityKind* kind
         for seat in range(v.seats):
             sitting = view_seat(v, view, seat)
-            if not sitting.used or sitting.left or not v.mine[kept_at(v, view, seat) + sitting.newest]:
+            if not in_view(sitting) or not v.mine[kept_at(v, view, seat) + sitting.newest]:
                 continue
             if sitting.slot >= self.header.slots or at.slot[sitting.slot].generation != sitting.generation:
                 continue

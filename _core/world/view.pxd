@@ -26,7 +26,7 @@ cdef struct Seat:                       # 32 bytes
     uint32_t slot
     uint32_t generation
     uint32_t entered                    # oldest tick at which it is known to be in view
-    uint32_t left                       # tick of its leave, 0 while it is in view
+    uint32_t left                       # newest leave of this seat, whoever sat there; 0 none
     uint32_t count                      # states kept
     uint32_t newest                     # index of the newest of them
     uint8_t used                        # somebody sat here at some time
@@ -59,6 +59,10 @@ cdef struct ViewSet:
 
 cdef inline Seat* view_seat(const ViewSet* v, uint32_t view, uint32_t seat) noexcept nogil:
     return &v.table[<size_t>view * v.seats + seat]
+
+cdef inline bint in_view(const Seat* sitting) noexcept nogil:
+    """True if somebody sits there who has not left since."""
+    return sitting.used and sitting.entered > sitting.left
 
 cdef inline size_t kept_at(const ViewSet* v, uint32_t view, uint32_t seat) noexcept nogil:
     """Index of the first kept state of a seat in `ticks` and `mine`."""
@@ -140,7 +144,7 @@ cdef inline int parse_enter(ViewSet* v, uint32_t view, uint32_t tick, RecordRead
     decode_absolute(&v.kinds[kind], r, out.mine, state)
     if r.failed:
         return VIEW_BAD_MESSAGE
-    if sitting.used and sitting.left == 0 and sitting.slot == out.slot and sitting.generation == out.generation:
+    if tick > sitting.left and in_view(sitting) and sitting.slot == out.slot and sitting.generation == out.generation:
         if sitting.kind != kind:
             return VIEW_BAD_MESSAGE
         if not can_keep(v, view, out.seat, tick):
@@ -174,17 +178,19 @@ cdef inline void commit_record(ViewSet* v, uint32_t view, uint32_t tick, const P
                                const int32_t* state) noexcept nogil:
     cdef Seat* sitting = view_seat(v, view, p.seat)
     if p.what == RECORD_LEAVE:
-        if sitting.used and tick > sitting.entered and tick > sitting.left:
+        if tick > sitting.left:         # kept for an empty seat too: the enter may come after its leave
             sitting.left = tick
         return
-    if p.what == RECORD_ENTER and not (sitting.used and sitting.left == 0 and sitting.slot == p.slot
-                                       and sitting.generation == p.generation):
-        if sitting.used and (tick <= sitting.left or tick <= v.ticks[kept_at(v, view, p.seat) + sitting.newest]):
-            return                      # of the one who sat there before
-        sitting.slot, sitting.generation, sitting.kind = p.slot, p.generation, p.kind
-        sitting.entered, sitting.left, sitting.count, sitting.newest, sitting.used = tick, 0, 0, 0, 1
-    if tick < sitting.entered:
-        sitting.entered = tick
+    if p.what == RECORD_ENTER:
+        if tick <= sitting.left:
+            return                      # it came late, and whoever it was has left
+        if not (in_view(sitting) and sitting.slot == p.slot and sitting.generation == p.generation):
+            if sitting.used and tick <= v.ticks[kept_at(v, view, p.seat) + sitting.newest]:
+                return                  # of somebody who sat there before
+            sitting.slot, sitting.generation, sitting.kind = p.slot, p.generation, p.kind
+            sitting.entered, sitting.count, sitting.newest, sitting.used = tick, 0, 0, 1
+        elif tick < sitting.entered:
+            sitting.entered = tick
     keep_state(v, view, p.seat, tick, p.mine, state)
 
 cdef inline int view_apply(ViewSet* v, uint32_t view, const uint8_t* data, size_t length, uint32_t hint) noexcept nogil:
@@ -222,7 +228,7 @@ cdef inline bint view_state(const ViewSet* v, uint32_t view, uint32_t seat, uint
     cdef const Seat* sitting = view_seat(v, view, seat)
     cdef size_t at
     cdef uint32_t i, age
-    if not sitting.used or sitting.left:
+    if not in_view(sitting):
         return False
     at = kept_at(v, view, seat) + sitting.newest
     age = tick - v.ticks[at] if tick > v.ticks[at] else 0

@@ -136,7 +136,7 @@ cdef class Views:
         cdef uint8_t[:] mine = out["mine"].view(np.uint8)
         for seat in range(self.v.seats):
             sitting = view_seat(&self.v, index, seat)
-            if sitting.used and not sitting.left:
+            if in_view(sitting):
                 at = kept_at(&self.v, index, seat) + sitting.newest
                 handles[count] = <uint64_t>sitting.generation << 32 | sitting.slot
                 seats[count], kinds[count], mine[count] = seat, sitting.kind, self.v.mine[at]

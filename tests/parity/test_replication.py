@@ -2,7 +2,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.parity.worlds import Traffic
+from shadowland._core.world.view import Views
+from tests.parity.worlds import KINDS, WALKER, Traffic, kind_table
+from tests.reference.replication import OK, View
+from tests.reference.world_records import encode_absolute
 
 
 @settings(max_examples=6, deadline=None)
@@ -13,3 +16,15 @@ def test_compiled_world_and_views_follow_the_reference(
     run = Traffic(seed, seats, max_payload=payload, reference=True)
     for _ in range(200):
         run.step(loss, delay, budget)
+
+
+def test_a_leave_that_overtakes_its_enter_is_not_forgotten() -> None:
+    """Else the entity, whose seat the server holds for free by then, would stand in the view for ever."""
+    body = encode_absolute(WALKER, (0,) * 9, False)
+    views, reference = Views(kind_table(), 1, 6, 16), View(KINDS, 6, 16)
+    for view in (views, reference):
+        assert view.apply(b"\x0c\x00\x02\x03") == OK                        # tick 12: seat 2 is left
+        assert view.apply(b"\x0b\x00\x02\x02\x00\x05\x01" + body) == OK     # tick 11: entity 1/5 takes it
+        assert view.apply(b"\x0d\x00\x01\x02\x00\x06\x01" + body) == OK     # tick 13: 1/6 takes seat 1
+    assert views.known()["handle"].tolist() == [1 << 32 | 6]
+    assert list(reference.entities()) == [(6, 1)]

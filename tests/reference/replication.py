@@ -194,10 +194,8 @@ class Server:
             return absolute
         delta = encode_delta(kind, entity.state, predict(kind, reference, age), mine)
         if age <= WINDOW:
-            delta = bytes([UPDATE | age << 2]) + delta
-        else:
-            delta = bytes([UPDATE | LONG << 2, entry.reference & 0xFF, entry.reference >> 8 & 0xFF]) + delta
-        return delta if len(delta) <= len(absolute) else absolute
+            return bytes([UPDATE | age << 2]) + delta
+        return bytes([UPDATE | LONG << 2, entry.reference & 0xFF, entry.reference >> 8 & 0xFF]) + delta
 
     def replicate(self, number: int, avatar: int, budget: int) -> list[tuple[int, bytes]]:
         """Payloads for this observer now, each with its token."""
@@ -300,7 +298,6 @@ class Seat:
     slot: int
     generation: int
     entered: int
-    left: int = 0
     history: dict[int, tuple[State, bool]] = field(default_factory=dict)
 
 
@@ -308,6 +305,7 @@ class View:
     def __init__(self, kinds: Sequence[Kind], seats: int, history: int) -> None:
         self.kinds, self.seat_count, self.depth = kinds, seats, history
         self.seats: dict[int, Seat] = {}
+        self.left: dict[int, int] = {}      # by seat: its newest leave
         self.tick = 0
 
     def apply(self, payload: bytes, hint: int = 0) -> int:
@@ -335,10 +333,11 @@ class View:
             seat += reader.read_uvarint(self.seat_count) + 1
             if seat >= self.seat_count:
                 raise Malformed
-            records.append((seat, *self.parse_record(reader, tick, self.seats.get(seat))))
+            records.append((seat, *self.parse_record(reader, tick, seat)))
         return tick, records
 
-    def parse_record(self, reader: Reader, tick: int, known: Seat | None) -> tuple[int, Seat | None, State, bool]:
+    def parse_record(self, reader: Reader, tick: int, seat: int) -> tuple[int, Seat | None, State, bool]:
+        known = self.seats.get(seat)
         kind, value = reader.read(2), reader.read(6)
         if kind == LEAVE:
             if value:
@@ -372,11 +371,15 @@ class View:
             raise Malformed
         slot, generation = reader.read_uvarint(2**32 - 1), reader.read_uvarint(2**32 - 1)
         state = decode_absolute(self.kinds[number], reader, mine)
-        if known and (known.slot, known.generation) == (slot, generation) and not known.left:
+        if self.in_view(seat) and known and tick > self.left.get(seat, 0) \
+                and (known.slot, known.generation) == (slot, generation):
             if known.kind != number:
                 raise Malformed
             self.can_keep(known, tick)
         return kind, Seat(number, slot, generation, tick), state, mine
+
+    def in_view(self, number: int) -> bool:
+        return number in self.seats and self.seats[number].entered > self.left.get(number, 0)
 
     def can_keep(self, seat: Seat, tick: int) -> None:
         """Acknowledged means kept: what is older than all that is kept of a full history cannot be."""
@@ -386,17 +389,19 @@ class View:
     def commit(self, tick: int, number: int, kind: int, new: Seat | None, state: State, mine: bool) -> None:
         seat = self.seats.get(number)
         if kind == LEAVE:
-            if seat and tick > seat.entered:
-                seat.left = max(seat.left, tick)
+            self.left[number] = max(self.left.get(number, 0), tick)
             return
         if new:
-            same = seat and (seat.slot, seat.generation) == (new.slot, new.generation) and not seat.left
+            if tick <= self.left.get(number, 0):
+                return                                      # it came late, and whoever it was has left
+            same = seat and self.in_view(number) and (seat.slot, seat.generation) == (new.slot, new.generation)
             if not same:
-                if seat and tick <= max(seat.left, max(seat.history)):
-                    return                                  # of the one who sat there before
+                if seat and tick <= max(seat.history):
+                    return                                  # of somebody who sat there before
                 seat = self.seats[number] = new
+            assert seat
+            seat.entered = min(seat.entered, tick)
         assert seat
-        seat.entered = min(seat.entered, tick)
         seat.history[tick] = (state, mine)
         if len(seat.history) > self.depth:
             del seat.history[min(seat.history)]
@@ -404,8 +409,8 @@ class View:
     def entities(self) -> dict[tuple[int, int], tuple[int, State, bool]]:
         """(slot, generation) to kind, state at the newest snapshot's tick, mine."""
         seen = {}
-        for seat in self.seats.values():
-            if not seat.left:
+        for number, seat in self.seats.items():
+            if self.in_view(number):
                 newest = max(seat.history)
                 state, mine = seat.history[newest]
                 seen[seat.slot, seat.generation] = (

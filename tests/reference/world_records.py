@@ -5,6 +5,7 @@ from dataclasses import dataclass
 FLOAT, INT, ANGLE, FLAGS = range(4)
 EVERYBODY, OWNER = 0, 1
 UPDATE, ABSOLUTE, ENTER, LEAVE = range(4)
+WIDE = 12                               # bits of a component from which on an absolute value has a class
 LONG = 63                               # age code: the reference's tick follows
 PREDICT_LIMIT = 64                      # ticks that a prediction reaches at most
 
@@ -176,18 +177,49 @@ def uvarint(value: int) -> bytes:
 
 # --- bodies
 
+def wide_code(c: Component, value: int) -> tuple[int, int, int]:
+    """Class, number and width of a component of more than WIDE bits: small where the value is near its origin."""
+    apart = value - min(max(0, c.low), c.high)
+    zigzag = apart * 2 if apart >= 0 else -apart * 2 - 1
+    for code in range(3):
+        if zigzag < 1 << wide_width(c, code):
+            return code, zigzag, wide_width(c, code)
+    return 3, value - c.low, c.bits
+
+
+def wide_width(c: Component, code: int) -> int:
+    return (c.bits * (code + 1) + 3) // 4
+
+
 def encode_absolute(kind: Kind, state: State, mine: bool) -> bytes:
     bits = BitWriter()
     for i in kind.visible(mine):
-        bits.write(state[i] - kind.components[i].low, kind.components[i].bits)
+        c = kind.components[i]
+        if c.bits > WIDE:
+            code, number, width = wide_code(c, state[i])
+            bits.write(code, 2)
+            bits.write(number, width)
+        else:
+            bits.write(state[i] - c.low, c.bits)
     return bits.done()
+
+
+def read_wide(c: Component, reader: Reader) -> int:
+    code = reader.read(2)
+    number = reader.read(wide_width(c, code))
+    origin = min(max(0, c.low), c.high)
+    value = c.low + number if code == 3 else origin + (-(number >> 1) - 1 if number & 1 else number >> 1)
+    if c.low <= value <= c.high and wide_code(c, value)[0] != code:
+        raise Malformed                 # a smaller class would have held it
+    return value
 
 
 def decode_absolute(kind: Kind, reader: Reader, mine: bool) -> State:
     state = [c.low for c in kind.components]
     for i in kind.visible(mine):
-        state[i] += reader.read(kind.components[i].bits)
-        if state[i] > kind.components[i].high:
+        c = kind.components[i]
+        state[i] = read_wide(c, reader) if c.bits > WIDE else c.low + reader.read(c.bits)
+        if not c.low <= state[i] <= c.high:
             raise Malformed
     reader.align()
     return tuple(state)
