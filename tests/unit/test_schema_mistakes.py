@@ -150,10 +150,12 @@ MISTAKES: dict[str, tuple[Callable[[], type], str, str]] = {
     "per_second": (body(int, per_second=0, **MESSAGE), "Thing: per_second is 0", "above 0"),
     "text in an input": (body(A[str, sl.MaxLen(5)], channel="input", **MESSAGE),
       "Thing.field: inputs have a fixed", "reliable"),
-    "datagram": (body(A[str, sl.MaxLen(275)], **MESSAGE),
-      "Thing: it may take 1102 bytes, channel 'unreliable'", "reliable"),
-    "long message": (body(A[str, sl.MaxLen(5000)], channel="reliable", **MESSAGE),
-      "carries 16384", "shorten its texts"),
+    "datagram": (body(A[str, sl.MaxLen(249)], channel="latest", **MESSAGE),
+      "Thing: it may take 998 bytes, channel 'latest'", "reliable"),
+    "parts": (body(A[str, sl.MaxLen(3840)], **MESSAGE),
+      "Thing: it may take 15362 bytes, channel 'unreliable'", "reliable"),
+    "long message": (body(A[str, sl.MaxLen(16384)], channel="reliable", **MESSAGE),
+      "carries 65535", "shorten its texts"),
 }
 
 
