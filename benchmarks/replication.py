@@ -2,10 +2,11 @@
 
     python -m benchmarks.replication [--players 1000 5000] [--visible 28] [--hz 30] [--rtt 100] [--loss 2] [--json]
 
-Everybody is a player and an observer: 70 % walk at 5 m/s and turn about every 3 s, positions are kept to 1 cm. Snapshots
-and acknowledgments take half a round trip each; a share of the snapshots is lost, noticed after 1.25 round trips. Bytes:
-the whole payload, as the snapshot's message would hold it, without frame, acknowledgments, header and tag. `saving` is
-against 46 bytes for each visible entity and snapshot (id 4, position 12, rotation 12, velocity 12, animation 2, flags 4).
+Everybody is a player and an observer: 70 % walk at 5 m/s and turn about every 3 s, positions are kept to 1 cm.
+Snapshots and acknowledgments take half a round trip each; a share of the snapshots is lost, noticed after 1.25 round
+trips. Bytes: the whole payload, as the snapshot's message would hold it, without frame, acks, header and tag.
+`saving` is against 46 bytes for each visible entity and snapshot (id 4, position 12, rotation 12, velocity 12,
+animation 2, flags 4).
 Times are CPU, medians over the measured ticks, in ns per player and tick; `apply` is what an observer pays.
 """
 import time
