@@ -119,7 +119,7 @@ cdef class Endpoint:
         self, role: str, *, capacity: int, seed: bytes, identity_secret: bytes | None = None, schema_hash: int = 0,
         schema_classes: tuple[tuple[int, int], ...] = (), tick_hz: int = 60, shard: int = 0, client_build: int = 0,
         mtu: int = MTU_DEFAULT, idle_timeout_us: int = 15_000_000, connect_timeout_us: int = 5_000_000,
-        half_open: int = 1024, half_open_per_prefix: int = 1024, half_open_us: int = 5_000_000,
+        half_open: int = 1024, half_open_per_prefix: int = 256, half_open_us: int = 5_000_000,
         ping_us: int = 5_000_000, max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0,
         outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 1024,
     ) -> None:
