@@ -37,7 +37,7 @@ class Settings:
     capacity: int = _key(1024, "limits", "sessions at once; more are refused with SERVER_FULL", 1, MOST_SESSIONS)
     entities: int = _key(16384, "limits", "entities alive at once", 1, 1 << 20)
     half_open: int = _key(1024, "limits", "handshakes under way at once", 1, 65536)
-    half_open_per_prefix: int = _key(1024, "limits", "of them from one /24 or /64", 1, 65536)
+    half_open_per_prefix: int = _key(256, "limits", "of them from one /24 or /64", 1, 65536)
     half_open_s: float = _key(5.0, "limits", "seconds until an unfinished handshake is forgotten", 0.1, 60)
     idle_timeout_s: float = _key(15.0, "limits", "seconds of silence until a session ends", 0.5, 3600)
     inbox_records: int = _key(0, "limits", "messages taken per tick; 0: 1,024 and 16 per session", 0, 1 << 26)

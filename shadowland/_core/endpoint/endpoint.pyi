@@ -28,7 +28,7 @@ class Endpoint:
         idle_timeout_us: int = 15_000_000,
         connect_timeout_us: int = 5_000_000,
         half_open: int = 1024,
-        half_open_per_prefix: int = 1024,
+        half_open_per_prefix: int = 256,
         half_open_us: int = 5_000_000,
         ping_us: int = 5_000_000,
         max_ack_delay_us: int = 25_000,
