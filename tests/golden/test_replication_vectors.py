@@ -51,7 +51,8 @@ def test_bodies(entry: dict[str, Any], table: KindTable) -> None:
     """Each body, put into a payload of its own, gives the state; the reference reads it alike."""
     kind, mine, state = KINDS[entry["kind"]], entry["mine"], entry["state"]
     flag = 2 | mine << 2
-    shown = [value if mine or kind.components[i].audience == 0 else kind.components[i].low for i, value in enumerate(state)]
+    absolute = kind.components
+    shown = [value if mine or absolute[i].audience == 0 else absolute[i].low for i, value in enumerate(state)]
     assert list(decode_absolute(kind, Reader(bytes.fromhex(entry["absolute"])), mine)) == shown
     for delta in entry["delta"]:
         views = Views(table, 1, 8, 64)
