@@ -11,7 +11,7 @@ from shadowland._core.world.view import Views
 from tests.parity.worlds import kind_table
 from tests.reference import replication_vectors
 from tests.reference.replication import View
-from tests.reference.world_records import Reader, decode_absolute, decode_delta, predict
+from tests.reference.world_records import Reader, decode_absolute, decode_delta, encode_absolute, predict
 
 PATH = Path(__file__).parents[1] / "vectors" / "replication.json"
 VECTORS: dict[str, Any] = json.loads(PATH.read_text())
@@ -56,7 +56,7 @@ def test_bodies(entry: dict[str, Any], table: KindTable) -> None:
     assert list(decode_absolute(kind, Reader(bytes.fromhex(entry["absolute"])), mine)) == shown
     for delta in entry["delta"]:
         views = Views(table, 1, 8, 64)
-        reference = replication_vectors.encode_absolute(kind, tuple(delta["reference"]), mine)
+        reference = encode_absolute(kind, tuple(delta["reference"]), mine)
         assert views.apply(bytes([100, 0, 0, flag, 0, 1, 1]) + reference) == 0
         assert views.apply(bytes([100 + delta["age"], 0, 0, delta["age"] << 2]) + bytes.fromhex(delta["body"])) == 0
         assert seen(views)[0]["state"] == shown
