@@ -12,6 +12,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from shadowland._core.base.pages cimport prefetch
 from shadowland._core.base.records cimport MessageRecord
 from shadowland._core.world.columns cimport (
     HISTORY_MASK, MAX_KINDS, NO_SLOT, WINDOW, EntityKind, KindTable, within_tolerance)
@@ -26,7 +27,9 @@ from shadowland._core.world.reference cimport (
 from shadowland._core.world.state cimport Place, Slot, WorldState, reference_state, state_at
 
 cdef enum:
-    REFRESH = 56                        # a reference of this age is renewed while its entity moves
+    REFRESH = 56                        # a reference of this age is renewed while its entity moves,
+    REFRESH_EARLY = 48                  # or of this age at every eighth tick: then many observers share what they hold
+    REFRESH_MASK = 7
     REPEAT_S = 5                        # every entity is told at least this often
     DATAGRAMS = 4                       # per observer and tick
     HEAD_BYTES = 12                     # head, kind, slot, generation
@@ -135,6 +138,7 @@ cdef inline void update_interest(Replication* r, Observer* observer) noexcept no
         if entry.state == SEAT_FREE or entry.state == SEAT_LEAVING:
             continue
         place = &world.place[entry.slot]
+        prefetch(&world.slot[entry.slot])       # for fill_queue()
         if sees and place.generation == entry.generation and distance2(centre, place) <= r.leave2[place.kind]:
             r.marks[entry.slot] = r.visit
         else:
@@ -184,7 +188,9 @@ cdef inline bint record_needed(Replication* r, const Entry* entry, bint mine) no
         return True
     if r.world.slot[entry.slot].last_change <= base:
         return False                    # it rests, and the observer has seen it do so
-    return age >= REFRESH or prediction_fails(r, entry, base, mine)
+    if age >= REFRESH or (age >= REFRESH_EARLY and (tick + entry.slot) & REFRESH_MASK == 0):
+        return True
+    return prediction_fails(r, entry, base, mine)
 
 cdef inline Encoding* encoding_of(Replication* r, uint32_t index, uint32_t at, bint mine) noexcept nogil:
     """Body of entity `index` against its state at tick `at` (0: absolute), made now or before. NULL: no memory left."""
@@ -247,6 +253,22 @@ cdef inline bint fill_record(Replication* r, const Entry* entry, bint mine, Queu
     else:
         item.head[0] = RECORD_ABSOLUTE | mine << 2
     return True
+
+cdef inline void fetch_bases(Replication* r, const Observer* observer) noexcept nogil:
+    """Ask the memory for the states that fill_queue() will compare: they lie far apart, and it would wait for each."""
+    cdef uint32_t seat, base
+    cdef const Entry* entry
+    cdef const Slot* slot
+    for seat in range(observer.high):
+        entry = &observer.entries[seat]
+        if entry.state == SEAT_FREE or entry.state == SEAT_LEAVING:
+            continue
+        slot = &r.world.slot[entry.slot]
+        base = entry.sent if entry.sent > entry.reference else entry.reference
+        if slot.last_change > base and r.world.tick - base < REFRESH and \
+                (slot.stamp != r.round or not slot.checked >> (base & HISTORY_MASK) & 1):
+            prefetch(state_at(&r.world, base, entry.slot))
+            prefetch(state_at(&r.world, r.world.tick, entry.slot))
 
 cdef inline uint32_t fill_queue(Replication* r, Observer* observer, size_t* bytes) noexcept nogil:
     """What this observer must be told, by seat; the number of records and, in `bytes`, an upper bound of their size."""
@@ -388,7 +410,9 @@ cdef inline bint may_send(const Replication* r, const Observer* observer, uint32
 cdef inline void send_snapshot(Replication* r, Observer* observer, uint32_t budget) noexcept nogil:
     """The observer's datagrams of this tick; its interest is up to date."""
     cdef size_t bytes
-    cdef uint32_t count = fill_queue(r, observer, &bytes)
+    cdef uint32_t count
+    fetch_bases(r, observer)
+    count = fill_queue(r, observer, &bytes)
     pack(r, observer, count, bytes, budget)
     observer.last_send = r.world.tick
 
@@ -404,7 +428,9 @@ cdef class World:
     cdef object out_arena
     cdef readonly dict timing_ns        # last tick: publish, grid, interest, encode
     cdef public object clock            # None: nothing is timed. The world knows no clock of its own
+    cdef list memory                    # (address, size if in pages of its own) of all that _take() took
     cdef object _clock(self)
+    cdef void* _take(self, size_t count, size_t size) except NULL
     cdef int _make_state(self, uint32_t hz, uint32_t entities, double cell, double layer) except -1
     cdef int _make_outbox(self, size_t observers, size_t max_payload) except -1
     cdef Slot* _slot(self, uint64_t handle) noexcept

@@ -3,6 +3,7 @@ from cython cimport final
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from shadowland._core.base.pages cimport HUGE_PAGE, pages_free, pages_zeroed
 from shadowland._core.base.records cimport (
     EVENT_JOINED, EVENT_LEFT, EVENT_SNAPSHOT_ACKED, EVENT_SNAPSHOT_LOST, EventRecord)
 from shadowland._core.world.columns cimport HISTORY, KindTable
@@ -29,14 +30,6 @@ cdef enum:
     BLOCK = 64                          # observers: looked at and sent to while their seats are in the cache
 
 
-cdef void* _zeros(size_t count, size_t size) except NULL:
-    """Zeroed memory; the system gives it page by page as it is touched."""
-    cdef void* memory = calloc(count if count else 1, size)
-    if memory == NULL:
-        raise MemoryError(f"{count * size} bytes for the world")
-    return memory
-
-
 @final
 cdef class World:
     """Entities and what each observer is told of them. Wrapped by shadowland.world.World, which games use.
@@ -53,6 +46,7 @@ cdef class World:
     def __cinit__(self, KindTable table, hz: int, entities: int, observers: int, cell: float, *, layer: float = 0.0,
                   seats: int = 256, max_payload: int = 1100, channel: int = 5):
         cdef Replication* r = &self.r
+        cdef Entry* entries
         cdef size_t i
         memset(r, 0, sizeof(Replication))
         if not (0 < entities < 2**31 and 0 < observers < 2**24 and 0 < seats <= MAX_SEATS and 1 <= hz <= 1000):
@@ -60,23 +54,24 @@ cdef class World:
         if not (cell > 0 and layer >= 0) or not 64 + table.stride * 5 <= max_payload <= 65000:
             raise ValueError("cell must be above 0, and max_payload hold the largest record")
         self.table = table
-        self.columns = []
+        self.columns, self.memory = [], []
         self.timing_ns = {}
         self.clock = None
         r.seats, r.max_payload, r.observer_count, r.channel = seats, max_payload, observers, channel
         self._make_state(hz, entities, cell, layer)
-        r.observers = <Observer*>_zeros(observers, sizeof(Observer))
+        r.observers = <Observer*>self._take(observers, sizeof(Observer))
+        entries = <Entry*>self._take(<size_t>observers * <size_t>seats, sizeof(Entry))
         for i in range(<size_t>observers):
-            r.observers[i].entries = <Entry*>_zeros(seats, sizeof(Entry))
+            r.observers[i].entries = entries + i * r.seats
         r.encoding_capacity = 4 * entities + 1024
-        r.encodings = <Encoding*>_zeros(r.encoding_capacity, sizeof(Encoding))
+        r.encodings = <Encoding*>self._take(r.encoding_capacity, sizeof(Encoding))
         r.bodies_capacity = <size_t>r.encoding_capacity * min(RECORD_BYTES, 5 * table.stride) + RECORD_BYTES
         r.bodies_capacity = min(r.bodies_capacity, 2**32 - 1)
-        r.bodies = <uint8_t*>_zeros(r.bodies_capacity, 1)
-        r.hits = <GridHit*>_zeros(entities, sizeof(GridHit))
-        r.ranks = <Ranked*>_zeros(max(entities, seats), sizeof(Ranked))
-        r.queue = <QueueItem*>_zeros(seats, sizeof(QueueItem))
-        r.marks = <uint64_t*>_zeros(entities, sizeof(uint64_t))
+        r.bodies = <uint8_t*>self._take(r.bodies_capacity, 1)
+        r.hits = <GridHit*>self._take(entities, sizeof(GridHit))
+        r.ranks = <Ranked*>self._take(max(entities, seats), sizeof(Ranked))
+        r.queue = <QueueItem*>self._take(seats, sizeof(QueueItem))
+        r.marks = <uint64_t*>self._take(entities, sizeof(uint64_t))
         self._make_outbox(observers, max_payload)
 
     cdef int _make_state(self, uint32_t hz, uint32_t entities, double cell, double layer) except -1:
@@ -86,18 +81,18 @@ cdef class World:
             buckets *= 2
         world.hz, world.slots, world.stride = hz, entities, self.table.stride
         world.kinds, world.kind_count = self.table.kinds, self.table.count
-        world.rows = <KindRows*>_zeros(MAX_KINDS, sizeof(KindRows))
-        world.slot = <Slot*>_zeros(entities, sizeof(Slot))
-        world.place = <Place*>_zeros(entities, sizeof(Place))
-        world.history = <int32_t*>_zeros(<size_t>HISTORY * entities, world.stride * sizeof(int32_t))
-        world.field_changed = <uint32_t*>_zeros(entities, world.stride * sizeof(uint32_t))
-        world.grid.items = <GridItem*>_zeros(entities, sizeof(GridItem))
-        world.grid.unsorted = <GridItem*>_zeros(entities, sizeof(GridItem))
-        world.grid.buckets = <uint32_t*>_zeros(entities, sizeof(uint32_t))
-        world.grid.starts = <uint32_t*>_zeros(buckets + 1, sizeof(uint32_t))
+        world.rows = <KindRows*>self._take(MAX_KINDS, sizeof(KindRows))
+        world.slot = <Slot*>self._take(entities, sizeof(Slot))
+        world.place = <Place*>self._take(entities, sizeof(Place))
+        world.history = <int32_t*>self._take(<size_t>HISTORY * entities, world.stride * sizeof(int32_t))
+        world.field_changed = <uint32_t*>self._take(entities, world.stride * sizeof(uint32_t))
+        world.grid.items = <GridItem*>self._take(entities, sizeof(GridItem))
+        world.grid.unsorted = <GridItem*>self._take(entities, sizeof(GridItem))
+        world.grid.buckets = <uint32_t*>self._take(entities, sizeof(uint32_t))
+        world.grid.starts = <uint32_t*>self._take(buckets + 1, sizeof(uint32_t))
         world.grid.mask, world.grid.capacity, world.grid.cell, world.grid.layer = buckets - 1, entities, cell, layer
-        self.free_slots = <uint32_t*>_zeros(entities, sizeof(uint32_t))
-        self.slot_row = <uint32_t*>_zeros(entities, sizeof(uint32_t))
+        self.free_slots = <uint32_t*>self._take(entities, sizeof(uint32_t))
+        self.slot_row = <uint32_t*>self._take(entities, sizeof(uint32_t))
         self.free_first, self.free_count = 0, entities
         for i in range(entities):
             self.free_slots[i] = i
@@ -118,21 +113,22 @@ cdef class World:
         self.r.out, self.r.arena = <MessageRecord*>&records[0], &arena[0]
         return 0
 
+    cdef void* _take(self, size_t count, size_t size) except NULL:
+        """Zeroed memory for the world's life. Large tables in huge pages: a tick asks for entities in no order."""
+        cdef size_t total = max(count * size, 1)
+        cdef bint large = total >= HUGE_PAGE // 4
+        cdef void* memory = pages_zeroed(total) if large else calloc(total, 1)
+        if memory == NULL:
+            raise MemoryError(f"{total} bytes for the world")
+        self.memory.append((<size_t>memory, total if large else 0))
+        return memory
+
     def __dealloc__(self):
-        cdef Replication* r = &self.r
-        cdef uint32_t i
-        if r.observers != NULL:
-            for i in range(r.observer_count):
-                free(r.observers[i].entries)
-        if r.world.rows != NULL:
-            for i in range(MAX_KINDS):
-                free(r.world.rows[i].slots)
-        for memory in (<size_t>r.observers, <size_t>r.encodings, <size_t>r.bodies, <size_t>r.hits, <size_t>r.ranks,
-                       <size_t>r.queue, <size_t>r.marks, <size_t>r.world.rows, <size_t>r.world.slot,
-                       <size_t>r.world.place, <size_t>r.world.history, <size_t>r.world.field_changed,
-                       <size_t>r.world.grid.items, <size_t>r.world.grid.unsorted, <size_t>r.world.grid.buckets,
-                       <size_t>r.world.grid.starts, <size_t>self.free_slots, <size_t>self.slot_row):
-            free(<void*><size_t>memory)
+        for memory, size in self.memory or ():
+            if size:
+                pages_free(<void*><size_t>memory, size)
+            else:
+                free(<void*><size_t>memory)
 
     # --- entities
 
@@ -156,7 +152,7 @@ cdef class World:
             rows.column[f].data = <void*><size_t>column.ctypes.data
             rows.column[f].lanes = lanes
             rows.column[f].type = _COLUMN_TYPES[column.dtype]
-        rows.slots = <uint32_t*>_zeros(capacity, sizeof(uint32_t))
+        rows.slots = <uint32_t*>self._take(capacity, sizeof(uint32_t))
         rows.capacity = capacity
         self.columns.append(columns)
 

@@ -41,7 +41,7 @@ numbers = st.one_of(near, cells, far)
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(numbers, numbers, near), min_size=1, max_size=60), st.sampled_from([0.0, 8.0]),
-       st.sampled_from([0.0, 0.25, 8.0, 16.0, 40.0]))
+       st.sampled_from([0.0, 0.25, 8.0, 40.0, 250.0]))
 def test_neighbours_are_those_of_brute_force(
         points: list[tuple[float, float, float]], layer: float, radius: float) -> None:
     places = np.array(points)

@@ -2,8 +2,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shadowland._core.base.records import SNAPSHOT_ACKED
 from shadowland._core.world.view import Views
-from tests.parity.worlds import KINDS, WALKER, Traffic, kind_table
+from tests.parity.worlds import KINDS, WALKER, Both, Traffic, kind_table
 from tests.reference.replication import OK, View
 from tests.reference.world_records import encode_absolute
 
@@ -28,3 +29,23 @@ def test_a_leave_that_overtakes_its_enter_is_not_forgotten() -> None:
         assert view.apply(b"\x0d\x00\x01\x02\x00\x06\x01" + body) == OK     # tick 13: 1/6 takes seat 1
     assert views.known()["handle"].tolist() == [1 << 32 | 6]
     assert list(reference.entities()) == [(6, 1)]
+
+
+def test_a_reference_older_than_a_rest_is_not_taken_for_it() -> None:
+    """Seen while it walked, unseen while it stopped, rested and walked on: only an absolute record can tell."""
+    both = Both(seats=6)
+    views = Views(kind_table(), 1, 6, 16)
+    both.join(0, 1)
+    both.watch(0, both.spawn(0, [0.0] * 7 + [50, 7], 0))
+    walker = both.spawn(0, [5, 0, 0, 2.0, 0, 0, 0, 50, 7])
+    for tick in range(1, 121):
+        values = both.values[walker]
+        values[3] = 0.0 if 20 <= tick < 90 else 2.0
+        values[0] += values[3] / 30
+        both.publish()
+        for token, payload in both.replicate({0: 0 if 8 <= tick < 100 else 3000})[0]:
+            assert views.apply(payload) == OK
+            both.event(0, SNAPSHOT_ACKED, token)
+    shown = views.known()
+    seat = shown["seat"][shown["handle"] == walker]
+    assert views.states(seat, 0)[0].tolist()[:4] == (both.world.published(walker) or [])[:4]

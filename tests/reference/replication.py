@@ -25,7 +25,7 @@ from tests.reference.world_records import (
 )
 
 WINDOW = 62                             # ticks that the server looks back
-REFRESH = 56
+REFRESH, REFRESH_EARLY = 56, 48
 TOKENS = 64
 RECORDS = 2048                          # in flight to one observer, from its oldest open token on
 DATAGRAMS = 4
@@ -170,7 +170,8 @@ class Server:
             return True
         if entity.last_change <= base:
             return False
-        if self.tick - base >= REFRESH:
+        aligned = (self.tick + entry.slot) % 8 == 0
+        if self.tick - base >= (REFRESH_EARLY if aligned else REFRESH):
             return True
         seen = predict(kind, entity.history[base], self.tick - base)
         for i in kind.visible(mine):
