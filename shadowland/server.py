@@ -43,7 +43,11 @@ def known_classes(root: type[Any]) -> list[type[Any]]:
 
 @dataclass(slots=True)
 class ServerStats:
-    """Counters since the server opened; `drops` and `message_drops` by name of the reason, without the zeros."""
+    """Counters since the server opened; `drops` and `message_drops` by name of the reason, without the zeros.
+
+    packets_in is what was accepted and all `drops` but two, which the socket counts beside them: KERNEL_OVERFLOW, what
+    the kernel lost before anybody read it, and SEND_FAILED, what it refused to send.
+    """
 
     ticks: int = 0
     sessions: int = 0
@@ -383,6 +387,7 @@ class Server:
         counters = endpoint.counters
         drops = endpoint.drops
         drops[DropReason.KERNEL_OVERFLOW] = self._socket.kernel_drops
+        drops[DropReason.SEND_FAILED] = self._socket.counters["send_failed"]
         message_drops = endpoint.message_drops + inbox.drops
         return ServerStats(
             ticks=self.tick_number, sessions=len(self.sessions), half_open=endpoint.half_open,

@@ -194,6 +194,7 @@ class Swarm:
         """Counters as they are now; after `close` they stay readable."""
         counters, drops = self._endpoint.counters, self._endpoint.drops + self._endpoint.message_drops
         drops[DropReason.KERNEL_OVERFLOW] += np.uint64(self._socket.kernel_drops)
+        drops[DropReason.SEND_FAILED] += np.uint64(self._socket.counters["send_failed"])
         trips = self._endpoint.stats()["rtt_us"]
         trips = trips[trips > 0]
         middle, worst = np.percentile(trips, (50, 99)) / 1000 if len(trips) else (0.0, 0.0)

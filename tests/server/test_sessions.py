@@ -7,6 +7,8 @@ from typing import Annotated as A
 import pytest
 
 import shadowland as sl
+from shadowland._core.base.batch import DatagramBatch
+from shadowland._core.udp.socket import UdpSocket
 from shadowland.errors import TransportError
 from tests.server.running import running
 
@@ -185,3 +187,28 @@ def test_a_port_in_use_is_one_clear_error() -> None:
     with pytest.raises(TransportError, match="in use"):
         second.open(port=first.address[1])
     first.close()
+
+
+def test_what_the_kernel_lost_or_refused_to_send_stands_among_the_drops() -> None:
+    app = world(capacity=2)
+    app.open("127.0.0.1", 0)
+    try:
+        app.step()
+        assert app.stats().drops == {}
+        assert app._socket is not None
+        nowhere = DatagramBatch(2, 16)
+        for _ in range(2):
+            nowhere.append(b"x", ("127.0.0.1", 0))          # port 0: EINVAL
+        app._socket.send(nowhere)
+        assert app.stats().drops == {"SEND_FAILED": 2}
+        flood = DatagramBatch(1024, 1500)
+        with UdpSocket("127.0.0.1", 0) as stranger:
+            for _ in range(16):                             # 23 MB into a buffer of 4 MiB
+                while flood.count < flood.capacity:
+                    flood.append(bytes(1400), app.address)
+                while flood.count:
+                    stranger.send(flood)
+        drops = app.stats().drops
+        assert drops["KERNEL_OVERFLOW"] > 0 and drops["SEND_FAILED"] == 2
+    finally:
+        app.close()
