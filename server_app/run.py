@@ -79,7 +79,7 @@ def run_app(app: sl.Server, settings: Settings, stopped: Callable[[], bool], *, 
     if settings.identity:
         app.identity = sl.Identity.load(settings.identity)
     app.open(settings.host, settings.port)
-    try:
+    with app.closing():
         logger.info("serving %s", app.connect_line)
         if not settings.identity:
             logger.info("this key ends with the process; `shadowland-server keygen` makes one to keep for --identity")
@@ -88,6 +88,4 @@ def run_app(app: sl.Server, settings: Settings, stopped: Callable[[], bool], *, 
         p50, p99, worst = loop.times.milliseconds(50, 99, 100)
         logger.info("%d ticks, %d skipped, p50 %.2f ms, p99 %.2f ms, max %.2f ms; closing %d sessions",
                     loop.ticks, loop.skipped, p50, p99, worst, len(app.sessions))
-    finally:
-        app.close()
     return 0

@@ -1,7 +1,8 @@
 """Server: sessions, world and handlers composed into ticks. Bytes come and go in batches, Python runs a few times."""
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import sleep
 from typing import Any, TypeVar
@@ -361,10 +362,17 @@ class Server:
         """Open, print the line that clients need, tick until Ctrl-C, close."""
         self.open(host, port)
         print(self.connect_line, flush=True)
-        try:
+        with self.closing(), suppress(KeyboardInterrupt):
             self.loop()
-        except KeyboardInterrupt:
-            pass
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Closes the server at the end of the block; players learn INTERNAL_ERROR if an exception ended it."""
+        try:
+            yield
+        except Exception:
+            self.close(DisconnectReason.INTERNAL_ERROR)
+            raise
         finally:
             self.close()
 

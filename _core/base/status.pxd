@@ -65,5 +65,4 @@ cdef enum:
     BYE_KICKED = 13
     BYE_CAPACITY = 14
     BYE_INTERNAL_ERROR = 15
-    BYE_TOO_MANY_LOSSES = 16
-    BYE_REASONS = 17                                # how many there are
+    BYE_REASONS = 16                                # how many there are

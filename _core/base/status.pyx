@@ -66,7 +66,6 @@ _BYES = (
     (BYE_KICKED, "KICKED", "The application ended the session."),
     (BYE_CAPACITY, "CAPACITY", "A limit of this process was reached and the session could not go on."),
     (BYE_INTERNAL_ERROR, "INTERNAL_ERROR", "The peer met an error of its own."),
-    (BYE_TOO_MANY_LOSSES, "TOO_MANY_LOSSES", "A reliable message was lost too often."),
 )
 
 

@@ -42,8 +42,8 @@ from shadowland._core.crypto.noise cimport (
     noise_wipe,
 )
 from shadowland._core.crypto.sodium cimport sodium
-from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
-from shadowland._core.endpoint.delivery cimport connection_deadline
+from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection, handle_slot
+from shadowland._core.endpoint.delivery cimport connection_close, connection_deadline
 from shadowland._core.endpoint.halfopen cimport half_open_free, half_open_take, prefix_bucket, prefix_of
 from shadowland._core.endpoint.handshake cimport (
     ANSWER_OVERHEAD,
@@ -298,12 +298,49 @@ cdef inline void spend_ephemeral(EndpointState* state, uint64_t echo) noexcept n
     table_insert(&state.spent, echo, 1)
     state.spent_at = (at + 1) % SPENT_POSITIONS
 
+cdef inline Connection* half_open_promote(EndpointState* state, uint32_t index, uint64_t now_us) noexcept nogil:
+    """A half-open connection becomes a session and its slot is freed; NULL when no session is free. Tells nobody."""
+    cdef HalfOpen* half = &state.halves[index]
+    cdef Connection* connection = connection_take(state)
+    if connection == NULL:
+        return NULL
+    connection.state = STATE_LIVE
+    connection.id = half.id
+    connection.key = half.id
+    connection.mtu = half.mtu
+    connection.remote = half.remote
+    connection.local = half.local
+    connection.send_key = half.send_key
+    connection.receive_key = half.receive_key
+    connection.peer_ack_delay_us = <uint64_t>half.peer_ack_delay_ms * 1000
+    connection.idle_timeout_us = state.limits.idle_timeout_us
+    connection.last_received_us = now_us
+    connection.last_sent_us = now_us
+    spend_ephemeral(state, half.echo)
+    half_open_free(state, index)
+    table_insert(&state.sessions, connection.key, handle_slot(connection.handle))
+    return connection
+
+cdef inline uint32_t half_open_close(EndpointState* state, uint8_t reason, uint64_t now_us) noexcept nogil:
+    """The server ends: clients that were accepted and whose CONFIRM is still under way learn it by CLOSE."""
+    cdef uint32_t i, count = 0
+    cdef Connection* connection
+    for i in range(state.limits.half_open_capacity):
+        if state.halves[i].state != HALF_ACCEPTED:
+            continue
+        connection = half_open_promote(state, i, now_us)
+        if connection == NULL:
+            break
+        connection.unannounced = True
+        connection_close(state, connection, reason, now_us)
+        count += 1
+    return count
+
 cdef inline Connection* half_open_packet(EndpointState* state, uint32_t index, const Header* header, uint8_t* data,
                                          const Datagram* datagram, uint64_t now_us) noexcept nogil:
     """The first sealed packet of a half-open connection: if it opens, the player joins. Opened in place."""
     cdef HalfOpen* half = &state.halves[index]
     cdef Connection* connection
-    cdef uint32_t slot
     if not address_same(&datagram.remote, &half.remote):
         drop(state, DROP_WRONG_PATH)
         return NULL
@@ -318,26 +355,10 @@ cdef inline Connection* half_open_packet(EndpointState* state, uint32_t index, c
     if state.limits.events == state.event_count:
         drop(state, DROP_HALF_OPEN_FULL)
         return NULL
-    connection = connection_take(state)
+    connection = half_open_promote(state, index, now_us)
     if connection == NULL:
         drop(state, DROP_HALF_OPEN_FULL)
         return NULL
-    slot = <uint32_t>connection.handle
-    connection.state = STATE_LIVE
-    connection.id = half.id
-    connection.key = half.id
-    connection.mtu = half.mtu
-    connection.remote = half.remote
-    connection.local = datagram.local
-    connection.send_key = half.send_key
-    connection.receive_key = half.receive_key
-    connection.peer_ack_delay_us = <uint64_t>half.peer_ack_delay_ms * 1000
-    connection.idle_timeout_us = state.limits.idle_timeout_us
-    connection.last_received_us = now_us
-    connection.last_sent_us = now_us
-    spend_ephemeral(state, half.echo)
-    half_open_free(state, index)
-    table_insert(&state.sessions, connection.key, slot)
     event_push(state, connection.handle, now_us, EVENT_JOINED, BYE_NONE, 0)
     connection_deadline(state, connection)
     return connection

@@ -23,7 +23,7 @@ from shadowland._core.endpoint.connection cimport (
     handle_slot,
     input_acked,
 )
-from shadowland._core.endpoint.state cimport EndpointState, event_push
+from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, event_push
 from shadowland._core.endpoint.table cimport table_remove
 from shadowland._core.session.ack cimport AckBlock, ack_confirm
 from shadowland._core.session.channel cimport (
@@ -143,6 +143,14 @@ cdef inline int read_acks(EndpointState* state, Connection* connection, const Ac
         mark_dirty(state, connection)               # the window moved: units that waited behind it may go
     return BYE_NONE
 
+cdef inline uint64_t silence_limit(const EndpointState* state, const Connection* connection) noexcept nogil:
+    """How long nothing may come. A client that never heard a sealed packet waits no longer than connecting may take:
+    the server may have forgotten the half-open connection before CONFIRM came."""
+    if (connection.packets_in == 0 and state.role == ROLE_CLIENT
+            and state.limits.connect_timeout_us < connection.idle_timeout_us):
+        return state.limits.connect_timeout_us
+    return connection.idle_timeout_us
+
 cdef inline void connection_deadline(EndpointState* state, const Connection* connection) noexcept nogil:
     """Work out when outbound must look at a connection again although nothing new was queued."""
     cdef uint64_t due, candidate
@@ -163,7 +171,7 @@ cdef inline void connection_deadline(EndpointState* state, const Connection* con
     if connection.state == STATE_ENDED:
         state.deadlines[handle_slot(connection.handle)] = 1
         return
-    due = connection.last_received_us + connection.idle_timeout_us
+    due = connection.last_received_us + silence_limit(state, connection)
     candidate = connection.last_sent_us + state.limits.ping_us
     if candidate < due:
         due = candidate
@@ -179,7 +187,7 @@ cdef inline void connection_release(EndpointState* state, Connection* connection
     """Tell the application and free the slot; waits as ENDED while the event queue is full."""
     cdef uint32_t slot = handle_slot(connection.handle)
     cdef uint64_t handle = connection.handle
-    if not event_push(state, handle, now_us, EVENT_LEFT, connection.reason, 0):
+    if not connection.unannounced and not event_push(state, handle, now_us, EVENT_LEFT, connection.reason, 0):
         connection.state = STATE_ENDED
         state.deadlines[slot] = 1
         return

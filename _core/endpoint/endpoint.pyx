@@ -20,8 +20,9 @@ from shadowland._core.base.status cimport BYE_REASONS, DROP_REASONS
 from shadowland._core.crypto.drbg cimport drbg_init
 from shadowland._core.crypto.keys cimport sha256, x25519_public
 from shadowland._core.crypto.sodium cimport sodium
+from shadowland._core.endpoint.accept cimport half_open_close
 from shadowland._core.endpoint.connect cimport connect_begin
-from shadowland._core.endpoint.connection cimport STATE_FREE, STATE_LIVE, Connection
+from shadowland._core.endpoint.connection cimport STATE_CONNECT, STATE_HELLO, STATE_LIVE, Connection
 from shadowland._core.endpoint.delivery cimport connection_close
 from shadowland._core.endpoint.halfopen cimport half_open_sweep
 from shadowland._core.endpoint.inbound cimport deliver_stalled, endpoint_inbound
@@ -275,13 +276,14 @@ cdef class Endpoint:
         return True
 
     def close_all(self, reason: int, now_us: int) -> int:
-        """End every session; returns how many there were."""
-        cdef uint32_t slot, count = 0
+        """End every session, half-open ones included; returns how many there were."""
+        cdef uint32_t slot, count
         cdef uint64_t now = now_us
         if not 0 < reason < BYE_REASONS:
             raise UsageError(f"Endpoint.close_all: {reason} is not a disconnect reason")
+        count = half_open_close(&self.state, reason, now)
         for slot in range(self.state.high_water):
-            if self.state.connections[slot].state != STATE_FREE:
+            if self.state.connections[slot].state in (STATE_LIVE, STATE_HELLO, STATE_CONNECT):
                 connection_close(&self.state, &self.state.connections[slot], reason, now)
                 count += 1
         return count

@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from shadowland._core.base.batch cimport Batch, batch_data, batch_next
 from shadowland._core.base.records cimport Datagram
 from shadowland._core.base.slab cimport slab_load
-from shadowland._core.base.status cimport BYE_IDLE_TIMEOUT
+from shadowland._core.base.status cimport BYE_CONNECT_TIMEOUT, BYE_IDLE_TIMEOUT
 from shadowland._core.crypto.aead cimport aead_seal
 from shadowland._core.endpoint.connection cimport (
     CHANNEL_CONTROL,
@@ -49,6 +49,7 @@ from shadowland._core.endpoint.delivery cimport (
     detect_losses,
     mark_dirty,
     packet_lost,
+    silence_limit,
 )
 from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, OutboxNode, count_fragments
 from shadowland._core.session.ack cimport ack_pack
@@ -302,8 +303,10 @@ cdef inline void probe(EndpointState* state, Connection* connection, uint64_t no
 cdef inline void run_timers(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
     """Loss by time, probes, pings, idle timeout of one live connection."""
     cdef uint64_t probe_us
-    if now_us >= connection.last_received_us + connection.idle_timeout_us:
+    if now_us >= connection.last_received_us + silence_limit(state, connection):
         connection.reason = BYE_IDLE_TIMEOUT
+        if state.role == ROLE_CLIENT and connection.packets_in == 0:
+            connection.reason = BYE_CONNECT_TIMEOUT
         connection_release(state, connection, now_us)
         return
     probe_us = connection.recovery.last_eliciting_us + recovery_pto(&connection.recovery, connection.peer_ack_delay_us)

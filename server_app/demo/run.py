@@ -221,17 +221,17 @@ def run_demo(settings: Settings, stopped: Callable[[], bool], *, as_json: bool) 
     world.app.open(settings.host, settings.port)
     ring, bots = ring_file(), None
     try:
-        truth = TruthWriter(str(ring), world.app.world)
-        world.app.tick(lambda t: truth.write(t.number))     # the last handler: when it runs, every system has
-        url, key = world.app.connect_line.split()
-        logger.info("serving %s %s; %d bots connect", url, key, settings.bots)
-        bots = Bots(url, key, settings, ring)
-        demo = Demo(settings, world, stopped)
-        seen = demo.go(bots)
+        with world.app.closing():
+            truth = TruthWriter(str(ring), world.app.world)
+            world.app.tick(lambda t: truth.write(t.number))     # the last handler: when it runs, every system has
+            url, key = world.app.connect_line.split()
+            logger.info("serving %s %s; %d bots connect", url, key, settings.bots)
+            bots = Bots(url, key, settings, ring)
+            demo = Demo(settings, world, stopped)
+            seen = demo.go(bots)
     finally:
         if bots is not None:
             bots.close()
-        world.app.close()
         ring.unlink()
     report = demo.report
     if seen is None:

@@ -1,5 +1,6 @@
 """Server and clients over real loopback sockets: joining, leaving, refusing, and what each side is told."""
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Annotated as A
@@ -136,6 +137,33 @@ def test_nobody_there_is_a_connect_timeout() -> None:
         with sl.Client("sl://127.0.0.1:9", sl.Identity.generate().public_text, schema=SCHEMA, timeout_s=0.3) as me:
             me.wait()
     assert refusal.value.reason == sl.DisconnectReason.CONNECT_TIMEOUT
+
+
+def test_a_server_that_breaks_says_so_to_its_players() -> None:
+    app = world()
+    app.open("127.0.0.1", 0)
+    url = "sl://{}:{}".format(*app.address)
+    joined = threading.Event()
+
+    def breaks() -> bool:
+        if joined.is_set():
+            raise MemoryError("a bug of the loop, not of a handler")
+        return False
+
+    def serve() -> None:
+        with pytest.raises(MemoryError), app.closing():
+            app.loop(until=breaks)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with sl.Client(url, app.identity.public_text, schema=SCHEMA) as me:
+        me.wait()
+        poll_until(me, lambda: me.snapshot is not None or len(app.sessions) == 1)
+        joined.set()
+        with pytest.raises(sl.ConnectionLost) as lost:
+            poll_until(me, lambda: False, 2.0)
+    thread.join()
+    assert lost.value.reason == sl.DisconnectReason.INTERNAL_ERROR
 
 
 def test_closing_the_server_tells_every_client_why() -> None:

@@ -61,4 +61,3 @@ class DisconnectReason(IntEnum):
     KICKED = 13
     CAPACITY = 14
     INTERNAL_ERROR = 15
-    TOO_MANY_LOSSES = 16
