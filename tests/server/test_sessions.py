@@ -34,8 +34,10 @@ def world(capacity: int = 1024) -> sl.Server:
     return sl.Server(tick_hz=60, aoi=sl.Grid(cell=10, radius=30), schema=SCHEMA, capacity=capacity)
 
 
-def poll_until(client: sl.Client, done: Callable[[], bool], seconds: float = 5.0) -> list[sl.Message]:
-    messages: list[sl.Message] = []
+def poll_until(client: sl.Client, done: Callable[[], bool], seconds: float = 5.0,
+               into: list[sl.Message] | None = None) -> list[sl.Message]:
+    """Poll until `done()`, which may look at the messages in `into` but must not poll for them: each comes once."""
+    messages: list[sl.Message] = [] if into is None else into
     end = time.monotonic() + seconds
     while not done() and time.monotonic() < end:
         messages += client.poll()
@@ -92,12 +94,7 @@ def test_reliable_messages_are_echoed_whole_and_in_order_within_their_allowance(
         for text in texts:
             me.send(Say(text=text))
         got: list[sl.Message] = []
-
-        def echoed() -> bool:
-            got.extend(me.poll())
-            return len(got) >= 3
-
-        poll_until(me, echoed)
+        poll_until(me, lambda: len(got) >= 3, into=got)
         assert heard == texts[:3] == [message.text for message in got if isinstance(message, Say)]
         assert app.stats().message_drops == {"RATE_LIMITED": 2}
 
