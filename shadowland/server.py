@@ -361,8 +361,8 @@ class Server:
     def run(self, host: str = "127.0.0.1", port: int = 3565) -> None:
         """Open, print the line that clients need, tick until Ctrl-C, close."""
         self.open(host, port)
-        print(self.connect_line, flush=True)
         with self.closing(), suppress(KeyboardInterrupt):
+            print(self.connect_line, flush=True)
             self.loop()
 
     @contextmanager
