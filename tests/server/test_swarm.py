@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import shadowland as sl
+from shadowland._core.base.batch import DatagramBatch
 from shadowland.swarm import LIVE, OVER, Swarm
 from tests.server.running import running
 
@@ -90,6 +91,10 @@ def test_bots_see_the_world_and_get_their_own_answers() -> None:
             stats = swarm.stats()
             assert stats.live == 12 and stats.snapshots > 12 and 0 < stats.rtt_ms[0] <= stats.rtt_ms[1]
             assert stats.drops == {}
+            nowhere = DatagramBatch(2, 16)
+            nowhere.append(b"x", ("127.0.0.1", 0))              # port 0: EINVAL
+            swarm._socket.send(nowhere)
+            assert swarm.stats().drops == {"SEND_FAILED": 1}
         finally:
             swarm.close()
         swarm.close()                       # twice is fine
