@@ -7,29 +7,25 @@ Limit    `half_open_capacity` slots for `half_open_us`, `half_open_per_prefix` p
 Threads  One at a time.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memset
 
-from shadowland._core.base.batch cimport Batch, batch_data, batch_next
-from shadowland._core.base.records cimport EVENT_JOINED, Datagram, address_same
+from shadowland._core.base.batch cimport Batch
+from shadowland._core.base.records cimport Datagram, address_same
 from shadowland._core.base.status cimport (
     BYE_NONE,
     BYE_SCHEMA_MISMATCH,
     BYE_SERVER_FULL,
-    DROP_AUTH_FAILED,
     DROP_BAD_CRC,
     DROP_BAD_FLAGS,
     DROP_BAD_KIND,
     DROP_BAD_PADDING,
-    DROP_BAD_VERSION,
     DROP_EPHEMERAL_REUSED,
     DROP_HALF_OPEN_FULL,
     DROP_HANDSHAKE_FAILED,
-    DROP_REPLIES_FULL,
     DROP_TRUNCATED,
-    DROP_WRONG_PATH,
 )
-from shadowland._core.crypto.aead cimport SUITE_CHACHA20_POLY1305, aead_open
-from shadowland._core.crypto.cookie cimport COOKIE_ROTATE_S, COOKIE_SIZE, cookie_check, cookie_make, cookie_rotate
+from shadowland._core.crypto.aead cimport SUITE_CHACHA20_POLY1305
+from shadowland._core.crypto.cookie cimport cookie_check
 from shadowland._core.crypto.drbg cimport drbg_fill
 from shadowland._core.crypto.keys cimport session_key as derive_session_key
 from shadowland._core.crypto.keys cimport sha256
@@ -42,25 +38,18 @@ from shadowland._core.crypto.noise cimport (
     noise_wipe,
 )
 from shadowland._core.crypto.sodium cimport sodium
-from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection, handle_slot
-from shadowland._core.endpoint.delivery cimport connection_close, connection_deadline
-from shadowland._core.endpoint.halfopen cimport half_open_free, half_open_take, prefix_bucket, prefix_of
+from shadowland._core.endpoint.halfopen cimport half_open_take, prefix_bucket, prefix_of
 from shadowland._core.endpoint.handshake cimport (
     ANSWER_OVERHEAD,
     CONNECT_FIELDS,
     CONNECT_OVERHEAD,
     CONNECT_PROLOGUE,
-    COOKIE_DATAGRAM_SIZE,
-    HELLO_SIZE,
     KIND_ACCEPTED,
     KIND_CONNECT,
-    KIND_COOKIE,
     KIND_HELLO,
     KIND_REJECTED,
-    KIND_VERSION,
     PROLOGUE_LABEL_SIZE,
     PROTOCOL_VERSION,
-    VERSION_DATAGRAM_SIZE,
     all_zero,
     get16,
     get32,
@@ -71,6 +60,7 @@ from shadowland._core.endpoint.handshake cimport (
     put16,
     put32,
 )
+from shadowland._core.endpoint.hello cimport answer_hello, answer_version, reply, rotate_cookie_secret
 from shadowland._core.endpoint.state cimport (
     HALF_ACCEPTED,
     HALF_BIT,
@@ -79,68 +69,11 @@ from shadowland._core.endpoint.state cimport (
     MTU_MINIMUM,
     EndpointState,
     HalfOpen,
-    connection_take,
     drop,
-    event_push,
 )
-from shadowland._core.endpoint.table cimport TABLE_NONE, table_find, table_insert, table_remove
+from shadowland._core.endpoint.table cimport TABLE_NONE, table_find, table_insert
 from shadowland._core.wire.crc32c cimport crc32c
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
-
-cdef enum:
-    SPENT_POSITIONS = 16384
-
-cdef inline void rotate_cookie_secret(EndpointState* state, uint64_t now_us) noexcept nogil:
-    cdef uint8_t random[32]
-    if now_us < state.cookie_rotate_us:
-        return
-    drbg_fill(&state.drbg, random, 32)
-    cookie_rotate(&state.cookie_secret, &state.cookie_previous, random)
-    sodium.memzero(random, 32)
-    state.cookie_rotate_us = now_us + <uint64_t>COOKIE_ROTATE_S * 1000000
-
-cdef inline void reply(EndpointState* state, Batch* replies, const uint8_t* data, uint32_t length,
-                       const Datagram* to) noexcept nogil:
-    cdef Datagram* datagram = batch_next(replies)
-    if datagram == NULL or replies.slot_size < length:
-        state.message_drops[DROP_REPLIES_FULL] += 1     # the asker asks again
-        return
-    memcpy(batch_data(replies, replies.count), data, length)
-    datagram.length = length
-    datagram.remote = to.remote
-    datagram.local = to.local
-    replies.count += 1
-    state.sent += 1
-    state.bytes_out += length
-
-cdef inline void answer_hello(EndpointState* state, const uint8_t* data, const Datagram* datagram, Batch* replies,
-                              uint64_t now_us) noexcept nogil:
-    cdef uint8_t out[COOKIE_DATAGRAM_SIZE]
-    cdef uint8_t random[8]
-    if datagram.length != HELLO_SIZE or not all_zero(data + HEADER_SIZE + 34, HELLO_SIZE - HEADER_SIZE - 38):
-        drop(state, DROP_BAD_PADDING)
-        return
-    state.accepted += 1
-    drbg_fill(&state.drbg, random, 8)
-    handshake_begin(out, KIND_COOKIE, get64(data + HEADER_SIZE + 2))
-    cookie_make(&state.cookie_secret, &datagram.remote, data + HEADER_SIZE + 2, <int64_t>(now_us // 1000000), random,
-                out + HEADER_SIZE + 2)
-    memcpy(out + HEADER_SIZE + 2 + COOKIE_SIZE, state.identity_hint, 8)
-    handshake_end(out, COOKIE_DATAGRAM_SIZE)
-    reply(state, replies, out, COOKIE_DATAGRAM_SIZE, datagram)
-
-cdef inline void answer_version(EndpointState* state, const Header* header, const Datagram* datagram,
-                                Batch* replies) noexcept nogil:
-    """Another version: say what this server speaks. Only to what is at least as long as the answer."""
-    cdef uint8_t out[VERSION_DATAGRAM_SIZE]
-    drop(state, DROP_BAD_VERSION)
-    if datagram.length < HELLO_SIZE:
-        return
-    handshake_begin(out, KIND_VERSION, header.sequence)
-    out[HEADER_SIZE + 2] = 1
-    put16(out + HEADER_SIZE + 3, PROTOCOL_VERSION)
-    handshake_end(out, VERSION_DATAGRAM_SIZE)
-    reply(state, replies, out, VERSION_DATAGRAM_SIZE, datagram)
 
 cdef inline uint32_t new_connection_id(EndpointState* state) noexcept nogil:
     """Random but for the shard's 4 bits, never 0, not in use. 28 random bits: not used again soon either."""
@@ -288,80 +221,6 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
         reason = BYE_SERVER_FULL
     answer_connect(state, &noise, data, datagram, replies, reason, payload[13], now_us)
     noise_wipe(&noise)
-
-cdef inline void spend_ephemeral(EndpointState* state, uint64_t echo) noexcept nogil:
-    """Remember an ephemeral that became a session; the oldest of SPENT_POSITIONS is forgotten."""
-    cdef uint32_t at = state.spent_at
-    if state.spent_ring[at] != 0:
-        table_remove(&state.spent, state.spent_ring[at])
-    state.spent_ring[at] = echo
-    table_insert(&state.spent, echo, 1)
-    state.spent_at = (at + 1) % SPENT_POSITIONS
-
-cdef inline Connection* half_open_promote(EndpointState* state, uint32_t index, uint64_t now_us) noexcept nogil:
-    """A half-open connection becomes a session and its slot is freed; NULL when no session is free. Tells nobody."""
-    cdef HalfOpen* half = &state.halves[index]
-    cdef Connection* connection = connection_take(state)
-    if connection == NULL:
-        return NULL
-    connection.state = STATE_LIVE
-    connection.id = half.id
-    connection.key = half.id
-    connection.mtu = half.mtu
-    connection.remote = half.remote
-    connection.local = half.local
-    connection.send_key = half.send_key
-    connection.receive_key = half.receive_key
-    connection.peer_ack_delay_us = <uint64_t>half.peer_ack_delay_ms * 1000
-    connection.idle_timeout_us = state.limits.idle_timeout_us
-    connection.last_received_us = now_us
-    connection.last_sent_us = now_us
-    spend_ephemeral(state, half.echo)
-    half_open_free(state, index)
-    table_insert(&state.sessions, connection.key, handle_slot(connection.handle))
-    return connection
-
-cdef inline uint32_t half_open_close(EndpointState* state, uint8_t reason, uint64_t now_us) noexcept nogil:
-    """The server ends: clients that were accepted and whose CONFIRM is still under way learn it by CLOSE."""
-    cdef uint32_t i, count = 0
-    cdef Connection* connection
-    for i in range(state.limits.half_open_capacity):
-        if state.halves[i].state != HALF_ACCEPTED:
-            continue
-        connection = half_open_promote(state, i, now_us)
-        if connection == NULL:
-            break
-        connection.unannounced = True
-        connection_close(state, connection, reason, now_us)
-        count += 1
-    return count
-
-cdef inline Connection* half_open_packet(EndpointState* state, uint32_t index, const Header* header, uint8_t* data,
-                                         const Datagram* datagram, uint64_t now_us) noexcept nogil:
-    """The first sealed packet of a half-open connection: if it opens, the player joins. Opened in place."""
-    cdef HalfOpen* half = &state.halves[index]
-    cdef Connection* connection
-    if not address_same(&datagram.remote, &half.remote):
-        drop(state, DROP_WRONG_PATH)
-        return NULL
-    if datagram.length < HEADER_SIZE + half.receive_key.tag_size + 1:
-        drop(state, DROP_TRUNCATED)
-        return NULL
-    if not aead_open(&half.receive_key, header.connection_id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE,
-                     datagram.length - HEADER_SIZE):
-        drop(state, DROP_AUTH_FAILED)
-        return NULL
-    # Room was set aside when it was accepted; the event queue alone can be full, and then the client asks again.
-    if state.limits.events == state.event_count:
-        drop(state, DROP_HALF_OPEN_FULL)
-        return NULL
-    connection = half_open_promote(state, index, now_us)
-    if connection == NULL:
-        drop(state, DROP_HALF_OPEN_FULL)
-        return NULL
-    event_push(state, connection.handle, now_us, EVENT_JOINED, BYE_NONE, 0)
-    connection_deadline(state, connection)
-    return connection
 
 cdef inline void server_handshake(EndpointState* state, const Header* header, const uint8_t* data,
                                   const Datagram* datagram, Batch* replies, uint64_t now_us) noexcept nogil:

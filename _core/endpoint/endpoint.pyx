@@ -20,12 +20,12 @@ from shadowland._core.base.status cimport BYE_REASONS, DROP_REASONS
 from shadowland._core.crypto.drbg cimport drbg_init
 from shadowland._core.crypto.keys cimport sha256, x25519_public
 from shadowland._core.crypto.sodium cimport sodium
-from shadowland._core.endpoint.accept cimport half_open_close
 from shadowland._core.endpoint.connect cimport connect_begin
 from shadowland._core.endpoint.connection cimport STATE_CONNECT, STATE_HELLO, STATE_LIVE, Connection
 from shadowland._core.endpoint.delivery cimport connection_close
 from shadowland._core.endpoint.halfopen cimport half_open_sweep
 from shadowland._core.endpoint.inbound cimport deliver_stalled, endpoint_inbound
+from shadowland._core.endpoint.join cimport half_open_close
 from shadowland._core.endpoint.outbound cimport endpoint_outbound
 from shadowland._core.endpoint.memory cimport state_allocate, state_free
 from shadowland._core.endpoint.queue cimport (

@@ -25,7 +25,7 @@ from shadowland._core.base.status cimport (
     DROP_WRONG_PATH,
 )
 from shadowland._core.crypto.aead cimport aead_open
-from shadowland._core.endpoint.accept cimport half_open_packet, server_handshake
+from shadowland._core.endpoint.accept cimport server_handshake
 from shadowland._core.endpoint.connect cimport client_handshake
 from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
 from shadowland._core.endpoint.delivery cimport connection_close, connection_deadline, read_acks
@@ -37,6 +37,7 @@ from shadowland._core.endpoint.frames cimport (
     deliver_ready,
     read_frame,
 )
+from shadowland._core.endpoint.join cimport half_open_packet
 from shadowland._core.endpoint.state cimport (
     HALF_BIT,
     MTU_LARGEST,

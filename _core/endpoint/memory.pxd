@@ -11,8 +11,8 @@ from shadowland._core.base.pages cimport pages_free, pages_zeroed
 from shadowland._core.base.slab cimport slab_free, slab_init
 from shadowland._core.crypto.drbg cimport drbg_u64
 from shadowland._core.crypto.sodium cimport sodium
-from shadowland._core.endpoint.accept cimport SPENT_POSITIONS
 from shadowland._core.endpoint.connection cimport NODE_NONE, Connection
+from shadowland._core.endpoint.join cimport SPENT_POSITIONS
 from shadowland._core.endpoint.state cimport ROLE_SERVER, Attempt, EndpointState, HalfOpen, OutboxNode
 from shadowland._core.endpoint.table cimport table_free, table_init
 from shadowland._core.session.channel cimport RELIABLE_MESSAGE_LIMIT
