@@ -59,6 +59,7 @@ $(VENV)/.editable: $(VENV)/.dependencies
 	@touch $@
 
 build: $(VENV)/.editable ## build the extension modules in place
+	@test -n "$$(find shadowland/_core -name '*.so' | head -1)" || echo 'Compiling the extension modules, a minute or two'
 	@$(BIN)/python setup.py --quiet build_ext --inplace
 
 debug: $(VENV)/.editable ## build with bounds checks and asserts and run the unit tests on it; `make build` goes back

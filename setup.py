@@ -97,6 +97,7 @@ def built_modules() -> list[Extension]:
         build_dir="build/cython-debug" if DEBUG else "build/cython",    # two, as Cython does not look at the mode file
         shared_utility_qualified_name=SHARED_UTILITY,
         nthreads=JOBS,
+        quiet="--quiet" in sys.argv,                # setuptools takes the flag for itself; a room a line says nothing
         compiler_directives={
             "language_level": 3,
             "boundscheck": DEBUG,
