@@ -27,4 +27,9 @@ async def main(server_key: str, url: str = "sl://127.0.0.1:3565", *, steps: int 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("usage: python examples/first_client.py slk1...  (the line that the server prints at start)")
-    asyncio.run(main(sys.argv[1], *sys.argv[2:3]))
+    try:
+        asyncio.run(main(sys.argv[1], *sys.argv[2:3]))
+    except KeyboardInterrupt:
+        print()
+    except sl.ShadowlandError as error:         # no such server, another key, the session ended: it says which
+        sys.exit(str(error))
