@@ -40,7 +40,16 @@ from shadowland._core.endpoint.connection cimport (
     input_take,
     latest_accept,
 )
-from shadowland._core.endpoint.delivery cimport connection_close, connection_release, mark_dirty
+from shadowland._core.endpoint.control cimport (
+    CONTROL_LIMIT,
+    FRAME_ELICITS,
+    FRAME_ENDED,
+    FRAME_FINE,
+    FRAME_NOT_KEPT,
+    violation,
+)
+from shadowland._core.endpoint.delivery cimport connection_release, mark_dirty
+from shadowland._core.endpoint.dispatch cimport control_message
 from shadowland._core.endpoint.state cimport (
     ROLE_CLIENT,
     ROLE_SERVER,
@@ -53,9 +62,11 @@ from shadowland._core.endpoint.state cimport (
 from shadowland._core.session.channel cimport (
     RELIABLE_MASK,
     RELIABLE_UNIT_SIZE,
+    STREAM_CONTROL,
     UNIT_DUPLICATE,
     UNIT_NO_ROOM,
     UNIT_STORED,
+    Unit,
     reliable_ready,
     reliable_receive,
     reliable_taken,
@@ -72,16 +83,6 @@ from shadowland._core.session.fragment cimport (
     fragment_read,
 )
 
-cdef enum:
-    FRAME_FINE = 0
-    FRAME_ELICITS = 1
-    FRAME_NOT_KEPT = 2                  # the packet must not be acknowledged
-    FRAME_ENDED = 4                     # the session was closed while reading
-
-cdef inline int violation(EndpointState* state, Connection* connection, uint8_t reason, uint64_t now_us) noexcept nogil:
-    connection_close(state, connection, reason, now_us)
-    return FRAME_ENDED
-
 cdef inline int deliver(EndpointState* state, Connection* connection, uint8_t channel, uint32_t number,
                         const uint8_t* data, uint32_t length, uint64_t time_us) noexcept nogil:
     """Put a whole message (kind ‖ payload) into the inbox."""
@@ -95,32 +96,43 @@ cdef inline int deliver(EndpointState* state, Connection* connection, uint8_t ch
     memcpy(payload, data + 1, length - 1)
     return FRAME_ELICITS
 
+cdef inline void take_units(EndpointState* state, Connection* connection, uint32_t units, uint8_t* out) noexcept nogil:
+    """The first `units` units that wait are delivered: their bytes to `out`."""
+    cdef uint32_t i
+    cdef const Unit* unit
+    for i in range(units):
+        unit = &connection.receive.units[(connection.receive.expected + i) & RELIABLE_MASK]
+        slab_load(&state.slab, unit.chain, out, unit.length)
+        out += unit.length
+    reliable_taken(&connection.receive, &state.slab, units)
+
 cdef inline int deliver_ready(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
     """Hand out reliable messages that are whole and next in order. What the inbox cannot take stays stored."""
-    cdef uint32_t units, length, i, done
+    cdef uint32_t units, length
     cdef int ready
     cdef uint8_t kind
     cdef uint8_t* payload
     cdef MessageRecord* record
-    cdef uint64_t number
+    cdef uint8_t control[CONTROL_LIMIT]
     while True:
         ready = reliable_ready(&connection.receive, &units, &length)
         if ready < 0:
             return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
         if ready == 0:
             return FRAME_FINE
+        if connection.receive.units[connection.receive.expected & RELIABLE_MASK].stream == STREAM_CONTROL:
+            if length < 1 or length > CONTROL_LIMIT:
+                return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
+            take_units(state, connection, units, control)
+            if control_message(state, connection, control[0], control + 1, length - 1, now_us) & FRAME_ENDED:
+                return FRAME_ENDED
+            continue
         record = inbox_push(state, connection.handle, now_us, CHANNEL_RELIABLE, 0,
                             <uint32_t>connection.receive.expected, length, &payload)
         if record == NULL:
             state.stalled = True                    # it is acknowledged: Endpoint.clear tries again
             return FRAME_FINE
-        done = 0
-        for i in range(units):
-            number = connection.receive.expected + i
-            slab_load(&state.slab, connection.receive.units[number & RELIABLE_MASK].chain, payload + done,
-                      connection.receive.units[number & RELIABLE_MASK].length)
-            done += connection.receive.units[number & RELIABLE_MASK].length
-        reliable_taken(&connection.receive, &state.slab, units)
+        take_units(state, connection, units, payload)
         # The kind is cut off in place: the record begins one byte later.
         kind = payload[0] if length > 0 else 0
         if kind == 0 or kind > 200:
@@ -137,7 +149,7 @@ cdef inline int read_reliable(EndpointState* state, Connection* connection, cons
     cdef uint32_t header = 7 if fragment else 3
     cdef uint16_t low, index = 0, count = 0
     cdef int kept
-    if length < header or data[0] != 0 or length - header > RELIABLE_UNIT_SIZE:
+    if length < header or (data[0] != 0 and data[0] != STREAM_CONTROL) or length - header > RELIABLE_UNIT_SIZE:
         return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
     low = data[1] | <uint16_t>(data[2] << 8)
     if fragment:
@@ -145,7 +157,7 @@ cdef inline int read_reliable(EndpointState* state, Connection* connection, cons
         count = data[5] | <uint16_t>(data[6] << 8)
         if count < 2:
             return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
-    kept = reliable_receive(&connection.receive, &state.slab, low, index, count, data + header, length - header,
+    kept = reliable_receive(&connection.receive, &state.slab, data[0], low, index, count, data + header, length - header,
                             state.limits.session_blocks)
     if kept == UNIT_STORED:
         return deliver_ready(state, connection, now_us) | FRAME_ELICITS

@@ -28,15 +28,9 @@ from shadowland._core.crypto.aead cimport aead_open
 from shadowland._core.endpoint.accept cimport server_handshake
 from shadowland._core.endpoint.connect cimport client_handshake
 from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
+from shadowland._core.endpoint.control cimport FRAME_ELICITS, FRAME_ENDED, FRAME_FINE, FRAME_NOT_KEPT
 from shadowland._core.endpoint.delivery cimport connection_close, connection_deadline, read_acks
-from shadowland._core.endpoint.frames cimport (
-    FRAME_ELICITS,
-    FRAME_ENDED,
-    FRAME_FINE,
-    FRAME_NOT_KEPT,
-    deliver_ready,
-    read_frame,
-)
+from shadowland._core.endpoint.frames cimport deliver_ready, read_frame
 from shadowland._core.endpoint.join cimport half_open_packet
 from shadowland._core.endpoint.state cimport (
     HALF_BIT,

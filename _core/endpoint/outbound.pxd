@@ -201,7 +201,7 @@ cdef inline uint32_t put_units(EndpointState* state, Connection* connection, uin
             packet.unit_first = <uint32_t>number
         at += put_length(out + at, body)
         out[at] = <uint8_t>(CHANNEL_RELIABLE | (HEAD_FRAGMENT if unit.count > 0 else 0))
-        out[at + 1] = 0
+        out[at + 1] = unit.stream
         out[at + 2] = <uint8_t>number
         out[at + 3] = <uint8_t>(number >> 8)
         at += 4

@@ -153,7 +153,8 @@ cdef inline int queue_message(EndpointState* state, Connection* connection, uint
             return QUEUE_TOO_LONG
         state.scratch[0] = kind
         memcpy(state.scratch + 1, payload, length)
-        if not reliable_queue(&connection.send, &state.slab, state.scratch, length + 1, state.limits.session_blocks):
+        if not reliable_queue(&connection.send, &state.slab, 0, state.scratch, length + 1,
+                              state.limits.session_blocks):
             return QUEUE_NO_ROOM
         mark_dirty(state, connection)
         return QUEUED

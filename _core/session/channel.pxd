@@ -22,6 +22,8 @@ cdef enum:
     RELIABLE_UNIT_SIZE = 960                        # fits beside the largest ack block into the smallest MTU
     RELIABLE_MESSAGE_UNITS = 69                     # RELIABLE_MESSAGE_LIMIT in units
 
+    STREAM_CONTROL = 8                              # the endpoints' own; the application has 0
+
     # A message of RELIABLE_MESSAGE_UNITS that is not whole yet and a window of units after the one that is missing:
     # with less, units out of order could take the room that the missing one needs, for ever.
     BLOCKS_LEAST = 4 * (RELIABLE_MESSAGE_UNITS + RELIABLE_WINDOW)
@@ -44,6 +46,7 @@ cdef struct Unit:
     uint16_t index              # fragment index and count; count 0: a whole message
     uint16_t count
     uint8_t state
+    uint8_t stream
 
 cdef struct ReliableSend:
     uint64_t base
@@ -61,7 +64,7 @@ cdef struct ReliableReceive:
 cdef inline uint32_t reliable_units(uint32_t length) noexcept nogil:
     return 1 if length <= RELIABLE_UNIT_SIZE else (length + RELIABLE_UNIT_SIZE - 1) // RELIABLE_UNIT_SIZE
 
-cdef inline bint reliable_queue(ReliableSend* send, Slab* slab, const uint8_t* data, uint32_t length,
+cdef inline bint reliable_queue(ReliableSend* send, Slab* slab, uint8_t stream, const uint8_t* data, uint32_t length,
                                 uint32_t quota_blocks) noexcept nogil:
     """Cut a message into units and keep them; False when it is too long or there is no room, and then nothing is
     kept."""
@@ -85,6 +88,7 @@ cdef inline bint reliable_queue(ReliableSend* send, Slab* slab, const uint8_t* d
         unit.length = <uint16_t>part
         unit.index = <uint16_t>i
         unit.count = <uint16_t>(units if units > 1 else 0)
+        unit.stream = stream
         unit.state = UNIT_QUEUED
         send.next += 1
         done += part
@@ -157,8 +161,9 @@ cdef inline void reliable_send_clear(ReliableSend* send, Slab* slab) noexcept no
             slab_release(slab, unit.chain)
     memset(send, 0, sizeof(ReliableSend))
 
-cdef inline int reliable_receive(ReliableReceive* receive, Slab* slab, uint16_t low, uint16_t index, uint16_t count,
-                                 const uint8_t* data, uint32_t length, uint32_t quota_blocks) noexcept nogil:
+cdef inline int reliable_receive(ReliableReceive* receive, Slab* slab, uint8_t stream, uint16_t low, uint16_t index,
+                                 uint16_t count, const uint8_t* data, uint32_t length,
+                                 uint32_t quota_blocks) noexcept nogil:
     """Keep a unit that arrived; returns a UNIT_ code. `count` 0 means a whole message."""
     cdef int distance = <int16_t>(low - <uint16_t>(receive.missing & 0xFFFF))
     cdef uint64_t number
@@ -188,6 +193,7 @@ cdef inline int reliable_receive(ReliableReceive* receive, Slab* slab, uint16_t 
     unit.length = <uint16_t>length
     unit.index = index
     unit.count = count
+    unit.stream = stream
     unit.state = UNIT_IN_FLIGHT
     while receive.missing - receive.expected < RELIABLE_POSITIONS:
         if receive.units[receive.missing & RELIABLE_MASK].state == UNIT_FREE:
@@ -200,10 +206,12 @@ cdef inline int reliable_ready(const ReliableReceive* receive, uint32_t* units, 
     cdef const Unit* unit
     cdef uint64_t number
     cdef uint32_t count, i, total = 0
+    cdef uint8_t stream
     if receive.expected == receive.missing:
         return 0
     unit = &receive.units[receive.expected & RELIABLE_MASK]
     count = unit.count if unit.count > 0 else 1
+    stream = unit.stream
     if unit.index != 0:
         return -1
     for i in range(count):
@@ -211,7 +219,7 @@ cdef inline int reliable_ready(const ReliableReceive* receive, uint32_t* units, 
         if number >= receive.missing:
             return 0
         unit = &receive.units[number & RELIABLE_MASK]
-        if (unit.count if unit.count > 0 else 1) != count or (count > 1 and unit.index != i):
+        if (unit.count if unit.count > 0 else 1) != count or (count > 1 and unit.index != i) or unit.stream != stream:
             return -1
         total += unit.length
     if total > RELIABLE_MESSAGE_LIMIT:

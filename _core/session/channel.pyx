@@ -33,7 +33,7 @@ cdef class Sender:
 
     def queue(self, message: bytes) -> bool:
         """Cut a message into units; False, and nothing is kept, when there is no room."""
-        return bool(reliable_queue(&self.state, &self.slab, <const uint8_t*><const char*>message,
+        return bool(reliable_queue(&self.state, &self.slab, 0, <const uint8_t*><const char*>message,
                                    <uint32_t>len(message), self.quota))
 
     def take(self) -> tuple[int, int, int, bytes] | None:
@@ -89,7 +89,7 @@ cdef class Receiver:
 
     def receive(self, low: int, index: int, count: int, data: bytes) -> int:
         """Keep a unit of which the low 16 bits of the number are known; returns STORED, DUPLICATE, NO_ROOM, ..."""
-        return reliable_receive(&self.state, &self.slab, low, index, count, <const uint8_t*><const char*>data,
+        return reliable_receive(&self.state, &self.slab, 0, low, index, count, <const uint8_t*><const char*>data,
                                 <uint32_t>len(data), self.quota)
 
     def take(self) -> bytes | int | None:

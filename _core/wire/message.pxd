@@ -31,6 +31,8 @@ cdef enum:
     FRAME_SNAPSHOT = 5
     FRAME_CONTROL = 7
 
+    FRAME_STREAM_CONTROL = 8
+
     FRAME_CHANNEL_MASK = 0x07
     FRAME_FRAGMENT = 0x08
 
@@ -79,7 +81,7 @@ cdef inline uint8_t _unreliable(Reader* fields, Frame* frame) noexcept nogil:
 cdef inline uint8_t _reliable(Reader* fields, Frame* frame) noexcept nogil:
     frame.stream = read_u8(fields)
     frame.number = read_u16(fields)
-    if fields.failed or frame.stream != 0:
+    if fields.failed or (frame.stream != 0 and frame.stream != FRAME_STREAM_CONTROL):
         return DROP_BAD_FRAME
     if not frame.fragment:
         return _message_kind(fields, frame)

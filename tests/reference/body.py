@@ -84,7 +84,7 @@ def read_frame(data: bytes) -> Frame:
         return Frame(NONE, channel, True, number=number, index=rest[2], count=rest[3], payload=rest[4:])
     number = 0
     if channel == RELIABLE:
-        if len(rest) < 3 or rest[0] != 0:
+        if len(rest) < 3 or rest[0] not in (0, 8):
             return Frame(BAD_FRAME, channel)
         number, rest = unpack("<H", rest[1:3])[0], rest[3:]
         if fragment:

@@ -21,11 +21,11 @@ def live() -> tuple[Desk, protocol.Sealed]:
 Live = tuple[Desk, protocol.Sealed]
 
 
-def unit(number: int, payload: bytes, index: int = 0, count: int = 0) -> bytes:
+def unit(number: int, payload: bytes, index: int = 0, count: int = 0, stream: int = 0) -> bytes:
     """A frame of the reliable channel."""
     head = RELIABLE | (protocol.FRAGMENT if count else 0)
     part = struct.pack("<HH", index, count) if count else b""
-    return bytes([head, 0]) + struct.pack("<H", number & 0xFFFF) + part + payload
+    return bytes([head, stream]) + struct.pack("<H", number & 0xFFFF) + part + payload
 
 
 def inputs(newest: int, payloads: list[bytes], kind: int = 1) -> bytes:
@@ -204,6 +204,9 @@ def test_padding_is_passed_over(live: Live) -> None:
     (unit(0, b"\1x", 1, 2), DisconnectReason.PROTOCOL_VIOLATION),
     (unit(0, bytes(961)), DisconnectReason.PROTOCOL_VIOLATION),
     (b"\x09\0\0\0\0\0", DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, b"\xc8no such control message", stream=8), DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, b"", stream=8), DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, b"\1x", stream=9), DisconnectReason.PROTOCOL_VIOLATION),
 ])
 def test_a_bad_reliable_head_ends_the_session(live: Live, content: bytes, reason: DisconnectReason) -> None:
     desk, session = live
@@ -214,7 +217,8 @@ def test_a_bad_reliable_head_ends_the_session(live: Live, content: bytes, reason
     assert desk.endpoint.counters["blocks_used"] == 0
 
 
-@pytest.mark.parametrize("second", [unit(1, b"x", 0, 2), unit(1, b"x", 1, 3), unit(1, b"\1x")])
+@pytest.mark.parametrize("second", [unit(1, b"x", 0, 2), unit(1, b"x", 1, 3), unit(1, b"\1x"),
+                                    unit(1, b"x", 1, 2, stream=8)])
 def test_fragments_that_do_not_belong_together_end_the_session(live: Live, second: bytes) -> None:
     desk, session = live
     desk.give(session.packet(unit(0, b"\1" + bytes(959), 0, 2)))

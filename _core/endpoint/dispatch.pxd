@@ -1,0 +1,17 @@
+"""Messages of the control stream, by kind (docs/protocol.md 5.4).
+
+Owner    Works on the endpoint's state; `data` is the caller's and valid during the call.
+Limit    As the control stream (control.pxd).
+Threads  One at a time.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from shadowland._core.base.status cimport BYE_PROTOCOL_VIOLATION
+from shadowland._core.endpoint.connection cimport Connection
+from shadowland._core.endpoint.control cimport violation
+from shadowland._core.endpoint.state cimport EndpointState
+
+cdef inline int control_message(EndpointState* state, Connection* connection, uint8_t kind, const uint8_t* data,
+                                uint32_t length, uint64_t now_us) noexcept nogil:
+    """Act on one; returns FRAME_ bits. A kind that does not exist, or not in this direction, is a violation."""
+    return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
