@@ -6,9 +6,10 @@ the top conftest.py gives every test that asks for `network` one of its own.
 from contextlib import suppress
 
 from shadowland._core.base.batch import DatagramBatch
-from shadowland.testing.simulated import Link, Network, Port
+from shadowland.testing.link import Lane, Link, Spread, normal, pareto, uniform
+from shadowland.testing.simulated import Network, Port
 
 with suppress(ModuleNotFoundError):             # pytest is a need of test suites alone
     from shadowland.testing.plugin import network
 
-__all__ = ["DatagramBatch", "Link", "Network", "Port", "network"]
+__all__ = ["DatagramBatch", "Lane", "Link", "Network", "Port", "Spread", "network", "normal", "pareto", "uniform"]

@@ -10,57 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import random
 from collections import deque
 from dataclasses import dataclass, field
 
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import pack_address
 from shadowland.errors import CapacityError, ConfigError, UsageError
+from shadowland.testing.link import UDP_PAYLOAD, Lane, Link, flip
 
 Address = tuple[str, int]
 WILDCARDS = {4: "0.0.0.0", 6: "::"}
 LOOPBACKS = {4: "127.0.0.1", 6: "::1"}
 FIRST_FREE_PORT = 49152                         # RFC 6335, section 6: the dynamic range
-UDP_PAYLOAD = 65507
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """How datagrams fare in one direction. Probabilities are 0 to 1, each drawn for each datagram; times microseconds.
-
-    loss: it is gone. corrupt: one to three of its bits are flipped. duplicate: a second copy travels on its own.
-    delay_us: every datagram's; jitter_us: up to this much more, evenly, without overtaking. reorder: it is held back by
-    up to `reorder_us` more, and those behind it pass. mtu: longest UDP payload; longer ones vanish, as in a black hole.
-    ConfigError if a value is out of its range.
-    """
-
-    loss: float = 0.0
-    delay_us: int = 0
-    jitter_us: int = 0
-    duplicate: float = 0.0
-    reorder: float = 0.0
-    reorder_us: int = 10_000
-    corrupt: float = 0.0
-    mtu: int = UDP_PAYLOAD
-
-    def __post_init__(self) -> None:
-        for name in ("loss", "duplicate", "reorder", "corrupt"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ConfigError(f"{name}={getattr(self, name)} of a Link is a probability: give 0 to 1")
-        for name in ("delay_us", "jitter_us", "mtu"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name}={getattr(self, name)} of a Link is negative")
-        if self.reorder_us < 1:
-            raise ConfigError(f"reorder_us={self.reorder_us} of a Link would hold nothing back: give at least 1")
-
-
-@dataclass(slots=True)
-class _Path:
-    """One direction between two ports: its luck and the arrival time of the last datagram that kept its place."""
-
-    luck: random.Random
-    arrival_us: int = 0
 
 
 @dataclass(slots=True, order=True)
@@ -185,7 +146,8 @@ class Network:
 
     `link` is how datagrams fare where `set_link` says nothing else; both may change at any time. At most `capacity`
     datagrams are in flight, further ones are dropped and counted. `counters` has the number of events of each kind:
-    sent + duplicated = delivered + lost + overflow + unreachable + too_long + in flight, and corrupted beside them.
+    sent + duplicated = delivered + lost + queue_full + overflow + unreachable + too_long + in flight, and corrupted
+    beside them.
 
     >>> network = Network(seed=7, link=Link(delay_us=1000))
     >>> a, b = network.attach(("10.0.0.1", 1)), network.attach(("10.0.0.2", 2))
@@ -204,10 +166,11 @@ class Network:
         self.now_us = start_us
         self.capacity = capacity
         self.counters = dict.fromkeys(
-            ["sent", "duplicated", "delivered", "lost", "overflow", "unreachable", "too_long", "corrupted"], 0)
+            ["sent", "duplicated", "delivered", "lost", "queue_full", "overflow", "unreachable", "too_long",
+             "corrupted"], 0)
         self._ports: dict[Address, Port] = {}
         self._links: dict[tuple[Address, Address], Link] = {}
-        self._paths: dict[tuple[Address, Address], _Path] = {}
+        self._lanes: dict[tuple[Address, Address], Lane] = {}
         self._flights: list[_Flight] = []
         self._numbers = 0
         self._hash = hashlib.blake2b(digest_size=16)
@@ -234,6 +197,14 @@ class Network:
     def set_link(self, source: Port, destination: Port, link: Link) -> None:
         """Let datagrams from `source` to `destination` fare by `link` from now on; the way back keeps its own."""
         self._links[source.local, destination.local] = link
+
+    def lane(self, source: Port, destination: Port) -> Lane:
+        """The way from `source` to `destination`: its `waiting_us(now_us)` is the queue before a slow line."""
+        key = source.local, destination.local
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(f"{self.seed} {key}")
+        return lane
 
     @property
     def in_flight(self) -> int:
@@ -270,48 +241,24 @@ class Network:
         return self._ports.get(address) or self._ports.get((WILDCARDS[_family(address[0])], address[1]))
 
     def _carry(self, source: Port, local: Address, remote: Address, data: bytes) -> None:
-        """Decide what becomes of one datagram.
-
-        Every draw is made for every copy: turning one probability up or down leaves the luck of the others as it was.
-        """
+        """Decide what becomes of one datagram."""
         self._event("sent", local, remote, data)
         port = self._find(remote)
         if port is None:
             self._event("unreachable", local, remote, data)
             return
-        key = source.local, port.local
-        link = self._links.get(key, self.link)
-        path = self._paths.get(key)
-        if path is None:
-            path = self._paths[key] = _Path(random.Random(f"{self.seed} {key}"))
-        copies = 1 + (path.luck.random() < link.duplicate)
-        for copy in range(copies):
+        link = self._links.get((source.local, port.local), self.link)
+        for copy, fate in enumerate(self.lane(source, port).fates(link, len(data), self.now_us)):
             if copy:
                 self._event("duplicated", local, remote, data)
-            lost, corrupt, reorder = (path.luck.random() < p for p in (link.loss, link.corrupt, link.reorder))
-            jitter_us = int(path.luck.random() * (link.jitter_us + 1))
-            held_us = 1 + int(path.luck.random() * link.reorder_us)
-            flips = [path.luck.random() for _ in range(3)][:1 + int(path.luck.random() * 3)]
-            if len(data) > link.mtu:
-                self._event("too_long", local, remote, data)
-            elif lost:
-                self._event("lost", local, remote, data)
-            else:
-                payload = self._corrupt(local, remote, data, flips) if corrupt and data else data
-                arrival_us = max(self.now_us + link.delay_us + jitter_us, path.arrival_us)
-                if reorder:
-                    arrival_us += held_us
-                else:
-                    path.arrival_us = arrival_us
-                self._launch(port, arrival_us, payload, local, remote)
-
-    def _corrupt(self, local: Address, remote: Address, data: bytes, flips: list[float]) -> bytes:
-        bits = {int(flip * len(data) * 8) for flip in flips}        # a set: a bit flipped twice would be whole again
-        payload = bytearray(data)
-        for bit in bits:
-            payload[bit >> 3] ^= 1 << (bit & 7)
-        self._event("corrupted", local, remote, bytes(payload))
-        return bytes(payload)
+            if fate.kind != "delivered":
+                self._event(fate.kind, local, remote, data)
+                continue
+            payload = data
+            if fate.flips:
+                payload = flip(data, fate.flips)
+                self._event("corrupted", local, remote, payload)
+            self._launch(port, fate.time_us, payload, local, remote)
 
     def _launch(self, port: Port, time_us: int, data: bytes, source: Address, destination: Address) -> None:
         if len(self._flights) >= self.capacity:

@@ -198,7 +198,8 @@ links = st.builds(
     Link, loss=st.sampled_from([0.0, 0.3, 1.0]), duplicate=st.sampled_from([0.0, 0.5]),
     corrupt=st.sampled_from([0.0, 0.5]),
     delay_us=st.integers(0, 300), jitter_us=st.integers(0, 300), reorder=st.sampled_from([0.0, 0.5]),
-    mtu=st.sampled_from([5, 65507]),
+    mtu=st.sampled_from([5, 65507]), burst=st.sampled_from([0.0, 0.2]),
+    rate_bits_per_s=st.sampled_from([0, 1_000_000]), buffer_us=st.sampled_from([0, 400]),
 )
 steps = st.lists(
     st.tuples(st.integers(0, 2), st.integers(0, 3), st.binary(max_size=8)) | st.integers(0, 400) | links, max_size=60,
@@ -220,7 +221,7 @@ def play(seed: int, script: list[tuple[int, int, bytes] | int | Link]) -> tuple[
         else:
             send(ports[step[0]], (f"10.0.0.{step[1]}", 1), step[2])
         count = net.counters
-        ends = ("delivered", "lost", "overflow", "unreachable", "too_long")
+        ends = ("delivered", "lost", "queue_full", "overflow", "unreachable", "too_long")
         assert count["sent"] + count["duplicated"] == sum(count[end] for end in ends) + net.in_flight
     return net.event_hash, heard
 
