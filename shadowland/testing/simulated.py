@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import math
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import pack_address
@@ -31,7 +33,16 @@ class _Flight:
     port: Port = field(compare=False)
     data: bytes = field(compare=False)
     remote: Address = field(compare=False)
-    local: Address = field(compare=False)
+    destination: Address = field(compare=False)     # outside a NAT
+    local: Address = field(compare=False)           # inside
+
+
+class _Mapping(NamedTuple):
+    """An address outside a NAT: whose it is, the address inside, until when it works (None: until told otherwise)."""
+
+    port: Port
+    inside: Address
+    until_us: int | None
 
 
 def _family(host: str) -> int:
@@ -43,6 +54,7 @@ class Port:
 
     A port on 0.0.0.0 or :: hears every address of its family that no other port has, and sends from the `local` of each
     datagram. `room`, if set, is how many datagrams one `send` takes: the rest stays in the batch, as with ENOBUFS.
+    `now_us` is the port's own clock, the network's unless `clock` made it another; `receive` speaks its time.
     """
 
     def __init__(self, network: Network, address: Address, queue: int) -> None:
@@ -57,6 +69,20 @@ class Port:
         self._queue: deque[_Flight] = deque()
         self._queue_limit = queue
         self._closed = False
+        self._clock = (0, 0, 1.0)               # network's time, own time then, own seconds in one of the network's
+
+    @property
+    def now_us(self) -> int:
+        """What the clock of this host shows."""
+        return self._own_us(self.network.now_us)
+
+    def clock(self, *, drift_ppm: float = 0.0, offset_us: int = 0) -> None:
+        """From now on this host's clock gains `drift_ppm` microseconds a second, beginning `offset_us` ahead of what it
+        shows now. ConfigError for -1,000,000 ppm and below or for an offset that turns it back: clocks do not."""
+        if not -1e6 < drift_ppm <= 1e9 or offset_us < 0:
+            raise ConfigError(f"drift_ppm={drift_ppm}, offset_us={offset_us}: a clock never stands or goes back; give "
+                              "more than -1,000,000 (to 1e9) and at least 0")
+        self._clock = (self.network.now_us, self.now_us + offset_us, 1.0 + drift_ppm / 1e6)
 
     def send(self, batch: DatagramBatch) -> int:
         """Put `batch` on the network; returns how many were sent, lost ones included. They leave the batch."""
@@ -83,10 +109,13 @@ class Port:
         self._check_open()
         batch.clear()
         taken = 0
-        while self._queue and taken < batch.capacity and self._queue[0].time_us <= now_us:
-            flight = self._queue.popleft()
+        while self._queue and taken < batch.capacity:
+            flight, time_us = self._queue[0], self._own_us(self._queue[0].time_us)
+            if time_us > now_us:
+                break
+            self._queue.popleft()
             taken += 1
-            if not batch.append(flight.data, flight.remote, flight.local, flight.time_us):
+            if not batch.append(flight.data, flight.remote, flight.local, time_us):
                 self.counters["oversized"] += 1
                 continue
             self.counters["received"] += 1
@@ -94,9 +123,9 @@ class Port:
         return batch.count
 
     def wait(self, timeout_us: int) -> bool:
-        """Let the time pass until a datagram waits here (True), at most `timeout_us` (False)."""
+        """Let the time pass until a datagram waits here (True), at most `timeout_us` by this port's clock (False)."""
         self._check_open()
-        end_us = self.network.now_us + timeout_us
+        end_us = self.network.now_us + math.ceil(timeout_us / self._clock[2])
         while not self._queue:
             next_us = self.network.next_us
             if next_us is None or next_us > end_us:
@@ -117,6 +146,10 @@ class Port:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _own_us(self, network_us: int) -> int:
+        since_us, own_us, rate = self._clock
+        return own_us + (network_us - since_us if rate == 1.0 else math.floor((network_us - since_us) * rate))
 
     def _source(self, local: Address | None) -> Address | None:
         """Source address of a datagram; None if this port may not send from it."""
@@ -146,8 +179,8 @@ class Network:
 
     `link` is how datagrams fare where `set_link` says nothing else; both may change at any time. At most `capacity`
     datagrams are in flight, further ones are dropped and counted. `counters` has the number of events of each kind:
-    sent + duplicated = delivered + lost + queue_full + overflow + unreachable + too_long + in flight, and corrupted
-    beside them.
+    sent + duplicated = delivered + lost + queue_full + cut + overflow + unreachable + too_long + in flight, and
+    corrupted beside them.
 
     >>> network = Network(seed=7, link=Link(delay_us=1000))
     >>> a, b = network.attach(("10.0.0.1", 1)), network.attach(("10.0.0.2", 2))
@@ -166,11 +199,14 @@ class Network:
         self.now_us = start_us
         self.capacity = capacity
         self.counters = dict.fromkeys(
-            ["sent", "duplicated", "delivered", "lost", "queue_full", "overflow", "unreachable", "too_long",
+            ["sent", "duplicated", "delivered", "lost", "queue_full", "cut", "overflow", "unreachable", "too_long",
              "corrupted"], 0)
         self._ports: dict[Address, Port] = {}
         self._links: dict[tuple[Address, Address], Link] = {}
         self._lanes: dict[tuple[Address, Address], Lane] = {}
+        self._cuts: set[tuple[Port | str, Port | str]] = set()
+        self._outside: dict[Address, Address] = {}              # address inside a NAT → outside
+        self._mappings: dict[Address, _Mapping] = {}            # address outside → inside
         self._flights: list[_Flight] = []
         self._numbers = 0
         self._hash = hashlib.blake2b(digest_size=16)
@@ -180,23 +216,62 @@ class Network:
 
         ConfigError if the address is no numeric one, CapacityError if another port has it.
         """
-        host, number = address
+        address = self._free_address(*address)
+        port = self._ports[address] = Port(self, address, queue)
+        return port
+
+    def _free_address(self, host: str, number: int) -> Address:
         try:
             pack_address(host, number)
         except ValueError as error:
-            raise ConfigError(f"{address!r} is no address of a simulated network: {error}") from None
+            raise ConfigError(f"{(host, number)!r} is no address of a simulated network: {error}") from None
         if number == 0:
-            free = (n for n in range(FIRST_FREE_PORT, 65536) if (host, n) not in self._ports)
+            free = (n for n in range(FIRST_FREE_PORT, 65536) if not self._taken((host, n)))
             number = next(free, 0)
-        if number == 0 or (host, number) in self._ports:
+        if number == 0 or self._taken((host, number)):
             taken = f"{host} port {number or 'any'} of the simulated network is taken"
             raise CapacityError(f"{taken}; close the port that has it or take another")
-        port = self._ports[host, number] = Port(self, (host, number), queue)
-        return port
+        return host, number
+
+    def _taken(self, address: Address) -> bool:
+        return address in self._ports or address in self._mappings
 
     def set_link(self, source: Port, destination: Port, link: Link) -> None:
         """Let datagrams from `source` to `destination` fare by `link` from now on; the way back keeps its own."""
         self._links[source.local, destination.local] = link
+
+    def partition(self, a: Port | str, b: Port | str, *, one_way: bool = False) -> None:
+        """Let nothing sent from now on get from `a` to `b` (and back, unless `one_way`): each is a port or a host."""
+        self._cuts |= {(a, b)} if one_way else {(a, b), (b, a)}
+
+    def heal(self, a: Port | str | None = None, b: Port | str | None = None) -> None:
+        """End what `partition` began between `a` and `b`; without them, everywhere."""
+        self._cuts = {cut for cut in self._cuts if a is not None and b is not None and {*cut} != {a, b}}
+
+    def rebind(self, port: Port, address: Address | None = None, *, local: Address | None = None,
+               linger_us: int = 0) -> Address:
+        """Let a NAT before `port` change its mind: what it sends leaves from `address` from now on.
+
+        The port itself does not notice; links, luck and partitions stay. Answers to the address before are lost, those
+        under way too, unless they come within `linger_us`. None takes a free UDP port on the same host. A port on a
+        wildcard names which of its addresses in `local`. Returns the new address; CapacityError if it is taken.
+        """
+        port._check_open()
+        inside = local or port.local
+        if inside[0] in WILDCARDS.values() or port._source(inside) != inside:
+            raise UsageError(f"rebind: {inside[0]} port {inside[1]} is no address of the port on {port.local[0]} port "
+                             f"{port.local[1]}; name one in local=")
+        before = self._outside.get(inside, inside)
+        if address == before:
+            return before
+        self._mappings = {outside: mapping for outside, mapping in self._mappings.items()
+                          if mapping.until_us is None or mapping.until_us > self.now_us}
+        after = inside if address == inside else self._free_address(*(address or (before[0], 0)))
+        self._mappings[before] = _Mapping(port, inside, self.now_us + linger_us)
+        self._mappings[after] = _Mapping(port, inside, None)
+        self._outside[inside] = after
+        self._event("rebind", before, after, b"")
+        return after
 
     def lane(self, source: Port, destination: Port) -> Lane:
         """The way from `source` to `destination`: its `waiting_us(now_us)` is the queue before a slow line."""
@@ -234,45 +309,65 @@ class Network:
         while self._flights and self._flights[0].time_us <= time_us:
             flight = heapq.heappop(self._flights)
             self.now_us = max(self.now_us, flight.time_us)
-            self._event(flight.port._arrive(flight), flight.remote, flight.local, flight.data)
+            self._land(flight)
         self.now_us = time_us
 
-    def _find(self, address: Address) -> Port | None:
-        return self._ports.get(address) or self._ports.get((WILDCARDS[_family(address[0])], address[1]))
+    def _find(self, address: Address) -> tuple[Port, Address] | None:
+        """Whose `address` is now, and which of its own addresses that is."""
+        mapping = self._mappings.get(address)
+        if mapping is not None:
+            works = mapping.until_us is None or self.now_us < mapping.until_us
+            return (mapping.port, mapping.inside) if works else None
+        if address in self._outside:                            # known by another address since, and no longer by this
+            return None
+        port = self._ports.get(address) or self._ports.get((WILDCARDS[_family(address[0])], address[1]))
+        return (port, address) if port is not None else None
+
+    def _cut(self, source: Port, local: Address, port: Port, destination: Address) -> bool:
+        ends = (source, local[0]), (port, destination[0])
+        return any((a, b) in self._cuts for a in ends[0] for b in ends[1])
 
     def _carry(self, source: Port, local: Address, remote: Address, data: bytes) -> None:
         """Decide what becomes of one datagram."""
-        self._event("sent", local, remote, data)
-        port = self._find(remote)
-        if port is None:
-            self._event("unreachable", local, remote, data)
+        outside = self._outside.get(local, local)
+        self._event("sent", outside, remote, data)
+        found = self._find(remote)
+        if found is None:
+            self._event("unreachable", outside, remote, data)
             return
+        port, inside = found
         link = self._links.get((source.local, port.local), self.link)
+        cut = self._cuts and self._cut(source, local, port, inside)
         for copy, fate in enumerate(self.lane(source, port).fates(link, len(data), self.now_us)):
             if copy:
-                self._event("duplicated", local, remote, data)
-            if fate.kind != "delivered":
-                self._event(fate.kind, local, remote, data)
+                self._event("duplicated", outside, remote, data)
+            if cut or fate.kind != "delivered":
+                self._event("cut" if cut else fate.kind, outside, remote, data)
                 continue
             payload = data
             if fate.flips:
                 payload = flip(data, fate.flips)
-                self._event("corrupted", local, remote, payload)
-            self._launch(port, fate.time_us, payload, local, remote)
+                self._event("corrupted", outside, remote, payload)
+            self._numbers += 1
+            self._launch(_Flight(fate.time_us, self._numbers, port, payload, outside, remote, inside))
 
-    def _launch(self, port: Port, time_us: int, data: bytes, source: Address, destination: Address) -> None:
+    def _launch(self, flight: _Flight) -> None:
         if len(self._flights) >= self.capacity:
-            self._event("overflow", source, destination, data)
-            return
-        self._numbers += 1
-        flight = _Flight(time_us, self._numbers, port, data, source, destination)
-        if time_us > self.now_us:
+            self._event("overflow", flight.remote, flight.destination, flight.data)
+        elif flight.time_us > self.now_us:
             heapq.heappush(self._flights, flight)
         else:
-            self._event(port._arrive(flight), source, destination, data)
+            self._land(flight)
+
+    def _land(self, flight: _Flight) -> None:
+        there = self._find(flight.destination) == (flight.port, flight.local)
+        self._event(flight.port._arrive(flight) if there else "unreachable", flight.remote, flight.destination,
+                    flight.data)
 
     def _detach(self, port: Port, waiting: int) -> None:
         self._ports.pop(port.local, None)
+        for outside in [outside for outside, mapping in self._mappings.items() if mapping.port is port]:
+            self._outside.pop(self._mappings.pop(outside).inside, None)
         self._event(f"closed {waiting}", port.local, port.local, b"")
 
     def _event(self, kind: str, source: Address, destination: Address, data: bytes) -> None:

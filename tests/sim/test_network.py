@@ -194,6 +194,142 @@ def test_closed_ports_and_wrong_values_say_so(network: Network) -> None:
             Link(**wrong)
 
 
+def test_a_partition_cuts_both_ways_until_it_heals() -> None:
+    net, a, b = pair(Link(delay_us=10))
+    send(a, b.local, b"under way")
+    net.partition(a, b)
+    send(a, b.local, b"cut")
+    send(b, a.local, b"cut")
+    net.advance(10)
+    assert [data for _, data in drain(b)] == [b"under way"] and drain(a) == [] and net.counters["cut"] == 2
+    net.heal(b, a)
+    send(a, b.local, b"again")
+    net.advance(10)
+    assert [data for _, data in drain(b)] == [b"again"]
+    net.partition(a, b.local[0], one_way=True)
+    net.partition("10.0.0.9", a)
+    net.heal("10.0.0.9", a)
+    send(a, b.local, b"cut")
+    send(b, a.local, b"there")
+    net.advance(10)
+    assert drain(b) == [] and [data for _, data in drain(a)] == [b"there"]
+    net.heal()
+    assert send(a, b.local, b"healed") == 1 and net.counters["cut"] == 3
+
+
+def test_a_partition_leaves_the_luck_as_it_was() -> None:
+    heard = []
+    for cut in (False, True):
+        net, a, b = pair(Link(loss=0.5, duplicate=0.3, corrupt=0.3))
+        if cut:
+            net.partition(a, b)
+        send(a, b.local, *[b"before"] * 50)
+        net.heal()
+        drain(b)
+        send(a, b.local, *[bytes([i]) for i in range(100)])
+        heard.append(drain(b))
+    assert heard[0] == heard[1]
+
+
+def test_a_rebound_port_speaks_from_a_new_address_and_the_old_one_is_deaf() -> None:
+    net, a, b = pair(Link(delay_us=10))
+    old = a.local
+    send(b, old, b"under way")
+    new = net.rebind(a)
+    assert new != old and new[0] == old[0] and a.local == old
+    send(a, b.local, b"x")
+    send(b, old, b"lost")
+    send(b, new, b"found")
+    net.advance(10)
+    batch = DatagramBatch(4, 64)
+    assert b.receive(batch, net.now_us) == 1 and batch.remote(0) == new
+    assert a.receive(batch, net.now_us) == 1 and (batch[0], batch.local(0)) == (b"found", old)
+    assert net.counters["unreachable"] == 2
+    with pytest.raises(CapacityError, match="taken"):
+        net.attach(new)
+    with pytest.raises(CapacityError, match="taken"):
+        net.rebind(b, old)
+    assert net.rebind(a, old) == old == net.rebind(a, old)      # home again
+    send(b, new, b"lost")
+    send(b, old, b"home")
+    net.advance(10)
+    assert [data for _, data in drain(a)] == [b"home"]
+    net.rebind(a, ("10.0.0.7", 70))
+    a.close()
+    with net.attach(old) as again, net.attach(("10.0.0.7", 70)) as other:
+        send(b, old, b"again")
+        send(b, other.local, b"other")
+        net.advance(10)
+        assert [data for _, data in drain(again)] == [b"again"] and [data for _, data in drain(other)] == [b"other"]
+
+
+def test_an_old_address_may_live_on_for_a_while() -> None:
+    net, a, b = pair(Link(delay_us=10))
+    old = a.local
+    first = net.rebind(a, linger_us=25)
+    send(b, old, b"1")
+    net.advance(10)
+    second = net.rebind(a, linger_us=5)
+    send(b, old, b"2")
+    send(b, first, b"late")
+    send(b, second, b"3")
+    net.advance(10)
+    send(b, old, b"late")
+    net.advance(10)
+    assert [data for _, data in drain(a)] == [b"1", b"2", b"3"] and net.counters["unreachable"] == 2
+
+
+def test_one_address_of_a_wildcard_is_rebound_alone(network: Network) -> None:
+    many, b = network.attach(("0.0.0.0", 7)), network.attach(("10.0.0.1", 5))
+    new = network.rebind(many, ("10.9.9.9", 900), local=("127.4.5.6", 7))
+    batch = DatagramBatch(4, 64)
+    for local in (("127.4.5.6", 7), ("127.4.5.7", 7)):
+        send(many, b.local, b"x", local=local)
+    assert b.receive(batch, network.now_us) == 2
+    assert [batch.remote(i) for i in range(2)] == [new, ("127.4.5.7", 7)]
+    for remote in (new, ("127.4.5.7", 7), ("127.4.5.6", 7)):
+        send(b, remote, b"back")
+    assert many.receive(batch, network.now_us) == 2 and network.counters["unreachable"] == 1
+    assert [batch.local(i) for i in range(2)] == [("127.4.5.6", 7), ("127.4.5.7", 7)]
+    for wrong in (None, ("127.4.5.6", 8), ("0.0.0.0", 7)):
+        with pytest.raises(UsageError, match="local="):
+            network.rebind(many, local=wrong)
+    with pytest.raises(ConfigError, match="no address"):
+        network.rebind(b, ("nowhere", 1))
+    assert network.rebind(b) != b.local                         # a refused one changed nothing
+
+
+def test_a_drifting_clock_gains_as_it_is_told() -> None:
+    net, a, b = pair(Link(delay_us=1_000_000))
+    start = net.now_us
+    b.clock(drift_ppm=200, offset_us=5_000)
+    assert (a.now_us, b.now_us) == (start, start + 5_000)
+    send(a, b.local, b"x")
+    net.advance(10_000_000)
+    assert (a.now_us, b.now_us) == (start + 10_000_000, start + 10_007_000)
+    batch = DatagramBatch(4, 64)
+    assert b.receive(batch, start + 1_005_199) == 0             # its clock says when it came
+    assert b.receive(batch, b.now_us) == 1 and batch.datagrams["time_us"].tolist() == [start + 1_005_200]
+    b.clock(drift_ppm=-500_000)                                 # on from where it stands
+    assert b.now_us == start + 10_007_000
+    assert not b.wait(1_000_000) and net.now_us == start + 12_000_000 and b.now_us == start + 11_007_000
+    for wrong in ({"drift_ppm": -1e6}, {"offset_us": -1}, {"drift_ppm": float("nan")}):
+        with pytest.raises(ConfigError, match="never stands or goes back"):
+            a.clock(**wrong)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.floats(-900_000, 900_000), st.integers(0, 100)), max_size=20))
+def test_no_clock_goes_back(steps: list[tuple[int, float, int]]) -> None:
+    net = Network()
+    port, last_us = net.attach(), 0
+    for us, drift, offset in steps:
+        net.advance(us)
+        assert port.now_us >= last_us
+        last_us = port.now_us
+        port.clock(drift_ppm=drift, offset_us=offset)
+        assert port.now_us == last_us + offset
+
+
 links = st.builds(
     Link, loss=st.sampled_from([0.0, 0.3, 1.0]), duplicate=st.sampled_from([0.0, 0.5]),
     corrupt=st.sampled_from([0.0, 0.5]),
@@ -202,11 +338,16 @@ links = st.builds(
     rate_bits_per_s=st.sampled_from([0, 1_000_000]), buffer_us=st.sampled_from([0, 400]),
 )
 steps = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 3), st.binary(max_size=8)) | st.integers(0, 400) | links, max_size=60,
+    st.tuples(st.integers(0, 2), st.integers(0, 3), st.binary(max_size=8)) | st.integers(0, 400) | links
+    | st.sampled_from(["cut", "heal", "rebind"]),
+    max_size=60,
 )
 
 
-def play(seed: int, script: list[tuple[int, int, bytes] | int | Link]) -> tuple[str, list[list[tuple[int, bytes]]]]:
+Script = list[tuple[int, int, bytes] | int | Link | str]
+
+
+def play(seed: int, script: Script) -> tuple[str, list[list[tuple[int, bytes]]]]:
     """Three ports, a fourth address that nobody has; returns the hash and what each port heard."""
     net = Network(seed, capacity=20)
     ports = [net.attach((f"10.0.0.{i}", 1), queue=10) for i in range(3)]
@@ -214,6 +355,13 @@ def play(seed: int, script: list[tuple[int, int, bytes] | int | Link]) -> tuple[
     for step in script:
         if isinstance(step, Link):
             net.link = step
+        elif isinstance(step, str):
+            if step == "cut":
+                net.partition(ports[0], "10.0.0.1")
+            elif step == "heal":
+                net.heal()
+            else:
+                net.rebind(ports[1], linger_us=100)
         elif isinstance(step, int):
             net.advance(step)
             for port, sounds in zip(ports, heard, strict=True):
@@ -221,20 +369,18 @@ def play(seed: int, script: list[tuple[int, int, bytes] | int | Link]) -> tuple[
         else:
             send(ports[step[0]], (f"10.0.0.{step[1]}", 1), step[2])
         count = net.counters
-        ends = ("delivered", "lost", "queue_full", "overflow", "unreachable", "too_long")
+        ends = ("delivered", "lost", "queue_full", "cut", "overflow", "unreachable", "too_long")
         assert count["sent"] + count["duplicated"] == sum(count[end] for end in ends) + net.in_flight
     return net.event_hash, heard
 
 
 @given(st.integers(0, 3), steps)
-def test_every_datagram_ends_somewhere_and_the_same_seed_does_it_again(
-    seed: int, script: list[tuple[int, int, bytes] | int | Link],
-) -> None:
+def test_every_datagram_ends_somewhere_and_the_same_seed_does_it_again(seed: int, script: Script) -> None:
     assert play(seed, script) == play(seed, script)
 
 
 def test_another_seed_is_another_run() -> None:
-    script: list[tuple[int, int, bytes] | int | Link] = [Link(loss=0.5), *[(0, 1, b"x")] * 30, 100]
+    script: Script = [Link(loss=0.5), *[(0, 1, b"x")] * 30, 100]
     assert len({play(seed, script)[0] for seed in range(10)}) == 10
 
 
