@@ -1,43 +1,17 @@
-"""What the crypto kernels cost, beside libsodium alone in the same run: `python benchmarks/crypto.py`.
+"""What the crypto kernels cost, beside libsodium alone in the same run: `python -m benchmarks.crypto`.
 
 Prints a table and, last, one line of JSON. CPU time, medians of several rounds, the two sides in turn.
 """
-import importlib.util
 import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from types import ModuleType
 
-ROOT = Path(__file__).resolve().parents[1]
-BUILD = ROOT / "build" / "benchmarks"
+from benchmarks import harness
+
 REPEATS = 25
-
-SETUP = """
-from Cython.Build import cythonize
-from setuptools import Extension, setup
-setup(name="crypto_loops", ext_modules=cythonize(
-    [Extension("crypto_loops", ["benchmarks/crypto_loops.pyx"], extra_compile_args=["-O3", "-g0"])],
-    include_path=["build/cimport"], build_dir="build/benchmarks",
-    compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True}))
-"""
-
-
-def loops() -> ModuleType:
-    """Build and import the loops; needs `make build` before."""
-    command = [sys.executable, "-c", SETUP, "--quiet", "build_ext", f"--build-lib={BUILD}", f"--build-temp={BUILD}"]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
-    path = next(BUILD.glob("crypto_loops*.so"))
-    spec = importlib.util.spec_from_file_location("crypto_loops", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def medians(*sides: Callable[[], float]) -> list[float]:
@@ -47,7 +21,7 @@ def medians(*sides: Callable[[], float]) -> list[float]:
 
 def main() -> None:
     from shadowland._core.crypto import aead, sodium
-    code = loops()
+    code = harness.loops("crypto_loops")
     figures: dict[str, dict[str, float]] = {}
     for name, suite in (("chacha20_poly1305", aead.CHACHA20_POLY1305), ("aegis_128l", aead.AEGIS_128L)):
         if not aead.key_size(suite):

@@ -7,6 +7,7 @@ side.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,6 +56,30 @@ def machine() -> Row:
         "kernel": platform.release(),
         "python": platform.python_version(),
     }
+
+
+LOOPS = """
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+setup(name="{name}", ext_modules=cythonize(
+    [Extension("{name}", ["benchmarks/{name}.pyx"], extra_compile_args=["-O3", "-g0"])],
+    include_path=["build/cimport"], build_dir="build/benchmarks",
+    compiler_directives={{"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True}}))
+"""
+
+
+def loops(name: str) -> ModuleType:
+    """Build and import benchmarks/`name`.pyx, loops around kernels; needs `make build` before."""
+    build = ROOT / "build" / "benchmarks"
+    command = [sys.executable, "-c", LOOPS.format(name=name), "--quiet", "build_ext", f"--build-lib={build}",
+               f"--build-temp={build}"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
+    path = next(build.glob(f"{name}*.so"))
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -51,3 +51,12 @@ def test_compare_refuses_what_cannot_be_compared(tmp_path: Path) -> None:
     ):
         done = run("benchmarks.compare", *words)
         assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_compression_measures_every_message_with_every_dictionary() -> None:
+    done = run("benchmarks.compression", "--json", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert len(rows) == 21 and {row["dictionary"] for row in rows} == {"none", "schema", "words"}
+    assert all(row["saved"] == 0 for row in rows if row["messages"] == "random bytes")
+    assert all(row["saved"] > 0.2 for row in rows if row["messages"] == "50 lines at once")

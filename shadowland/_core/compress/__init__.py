@@ -1,0 +1,1 @@
+"""compress: LZ4, message by message."""
