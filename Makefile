@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DURATION ?= 30
+SECONDS ?= 20
 NAME ?= echo
 ROOM ?= session/replay
 
@@ -21,7 +22,7 @@ export SHADOWLAND_VECTORS
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test quick pytest bench compare lint lint-python lint-cython stubs wheel annotate demo clean
+.PHONY: help build debug test quick pytest bench compare lint lint-python lint-cython stubs wheel annotate attack demo clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -108,6 +109,9 @@ bench: build ## measure: make bench NAME=echo ARGS="--rounds 5", its JSON line l
 
 compare: build ## two results of one benchmark side by side: make compare A=before.json B=after.json
 	@$(BIN)/python -m benchmarks.compare $(A) $(B)
+
+attack: build ## play the attacker on this machine: make attack SECONDS=20 ARGS="hello_flood cookie_theft"
+	@$(BIN)/python -m tests.attack --seconds $(SECONDS) $(ARGS)
 
 demo: build ## a server and bots on this machine for DURATION= seconds
 	@$(BIN)/shadowland-server demo --duration $(DURATION)

@@ -1,0 +1,136 @@
+"""Attacks by and on those who have a session: replays, tampering, forged CLOSE, fragment bombs, greed."""
+import random
+import struct
+import time
+
+from shadowland.schema import encode_one
+from tests.attack.rig import Intruder, Rig, Row, difference
+from tests.attack.victim import SCHEMA, Shout
+from tests.reference import protocol
+
+PLAYERS = 200
+CALM_S = 4.0
+
+
+def _alive(intruder: Intruder, seconds: float = 2.0) -> bool:
+    """Whether a ping still gets its pong."""
+    session = intruder.wire.session
+    assert session is not None
+    mark = struct.pack("<Q", random.getrandbits(63))
+    for _ in range(int(seconds / 0.1)):
+        intruder.say(session.packet(bytes([protocol.CONTROL, protocol.PING]) + mark))
+        for frame in intruder.take(0.1):
+            if frame[:2] == bytes([protocol.CONTROL, protocol.PONG]) and frame[2:10] == mark:
+                return True
+    return False
+
+
+def replay_and_tampering(seconds: float) -> Row:
+    """Every packet of a session again, from its own address and from another, and with every byte changed."""
+    with Rig() as rig:
+        member, stranger = Intruder(rig, 1), Intruder(rig, 2)
+        session = member.joined()
+        sent = []
+        for _ in range(40):
+            sent.append(session.packet(bytes([protocol.CONTROL, protocol.PING]) + bytes(8)))
+            member.say(sent[-1])
+            member.take(0.02)
+        member.take(0.3)
+        before, _ = rig.look()
+        copies = tampered = 0
+        for data in sent:
+            for intruder in (member, stranger):
+                intruder.say(data)
+                copies += 1
+            time.sleep(0.001)
+        fresh = session.packet(bytes([protocol.CONTROL, protocol.PING]) + bytes(8))
+        for position in range(len(fresh)):
+            changed = bytearray(fresh)
+            changed[position] ^= 1 << random.randrange(8)
+            member.say(bytes(changed))
+            tampered += 1
+            time.sleep(0.0005)
+        member.take(0.3)
+        after, _ = rig.look()
+        drops = difference(before, after, "drops")
+        accepted = after["accepted"] - before["accepted"]
+        alive, heard = _alive(member), stranger.hear(0.3)
+        for intruder in (member, stranger):
+            intruder.close()
+        # What the member itself sends meanwhile is nothing: every datagram was one of these.
+        return {"copies": copies, "tampered": tampered, "accepted": accepted, "drops": drops,
+                "heard_by_stranger": len(heard), "session_alive": alive,
+                "held": accepted == 0 and sum(drops.values()) == copies + tampered and alive and not heard}
+
+
+def spoofed_close(seconds: float) -> Row:
+    """CLOSE without the keys: plain, under a wrong key, from the session's own address and from elsewhere."""
+    with Rig() as rig:
+        member, stranger = Intruder(rig, 1), Intruder(rig, 2)
+        session = member.joined()
+        close = bytes([0, 3, protocol.CONTROL, protocol.CLOSE, 1])
+        wrong = protocol.Sealed(session.connection_id, bytes(32), bytes(32))
+        forged = []
+        for sequence in (0, session.sequence, session.sequence + 1, session.sequence + 1000, (1 << 64) - 1):
+            for flags in range(8):
+                forged.append(protocol.header(session.connection_id, 0, flags, sequence) + close + bytes(16))
+            forged.append(wrong.seal(close, sequence))
+        before, _ = rig.look()
+        for intruder in (member, stranger):
+            intruder.say(*forged)
+        member.take(0.3)
+        alive = _alive(member)
+        after, _ = rig.look()
+        for intruder in (member, stranger):
+            intruder.close()
+        return {"forged": 2 * len(forged), "session_alive": alive, "drops": difference(before, after, "drops"),
+                "held": alive and after["sessions"] == 1}
+
+
+def fragment_bomb(seconds: float) -> Row:
+    """A member that begins messages and never ends them, as fast as it can, beside honest players."""
+    with Rig(PLAYERS) as rig:
+        member = Intruder(rig, 1)
+        session = member.joined()
+        calm, calm_players = rig.calm(CALM_S)
+        part, count, start, most = bytes([0x08]), 0, time.monotonic(), 0
+        while time.monotonic() - start < seconds:
+            for _ in range(16):
+                head = part + struct.pack("<HBB", count & 0xFFFF, count % 15, 16)
+                member.say(session.packet(head + bytes(960)))
+                count += 1
+            member.take(0.001)
+            if count % 2048 == 0:
+                most = max(most, rig.victim.ask()["blocks_used"])
+        after, players = rig.look()
+        member.close()
+        return {"parts_per_s": round(count / seconds), "blocks_most": most,
+                "rss_kib": after["rss_kib"] - calm["rss_kib"], "lost_players": players["lost"],
+                "rtt_ratio": round(players["rtt_p99_ms"] / calm_players["rtt_p99_ms"], 2),
+                "message_drops": difference(calm, after, "message_drops"),
+                # Four sets of sixteen parts of four blocks are all that one session can hold.
+                "held": players["lost"] == 0 and most <= 4 * 16 * 4 + 64 and after["rss_kib"] - calm["rss_kib"] <= 1024}
+
+
+def greedy_member(seconds: float) -> Row:
+    """A member that says a hundred times what its class allows (50 a second), beside honest players."""
+    with Rig(PLAYERS) as rig:
+        member = Intruder(rig, 1)
+        session = member.joined()
+        calm, calm_players = rig.calm(CALM_S)
+        start, count = time.monotonic(), 0
+        shout = bytes([protocol.UNRELIABLE, SCHEMA.id_of(Shout)]) + encode_one(Shout(text="more"))
+        while (spent := time.monotonic() - start) < seconds:
+            if count > spent * 5000:
+                member.take(0.001)
+                continue
+            member.say(session.packet(shout))
+            count += 1
+        after, players = rig.look()
+        member.close()
+        return {"said_per_s": round(count / seconds), "lost_players": players["lost"],
+                "rtt_ratio": round(players["rtt_p99_ms"] / calm_players["rtt_p99_ms"], 2),
+                "tick_p99_ms": after["tick_p99_ms"], "calm_tick_p99_ms": calm["tick_p99_ms"],
+                "drops": difference(calm, after, "drops"),
+                "message_drops": difference(calm, after, "message_drops"),
+                "held": players["lost"] == 0 and players["rtt_p99_ms"] < 2 * calm_players["rtt_p99_ms"]}
