@@ -1,4 +1,4 @@
-"""Exceptions of this library, and the reasons that name why a datagram was dropped or a session ended."""
+"""Exceptions of this library, and the reasons that name why a datagram was dropped, a session ended, a token failed."""
 from shadowland._core.base.errors import (
     CapacityError,
     ConfigError,
@@ -8,7 +8,7 @@ from shadowland._core.base.errors import (
     TransportError,
     UsageError,
 )
-from shadowland._core.base.status import DisconnectReason, DropReason
+from shadowland._core.base.status import DisconnectReason, DropReason, TokenProblem
 
 __all__ = [
     "CapacityError",
@@ -18,6 +18,7 @@ __all__ = [
     "DisconnectReason",
     "DropReason",
     "ShadowlandError",
+    "TokenProblem",
     "TransportError",
     "UsageError",
 ]

@@ -65,4 +65,19 @@ cdef enum:
     BYE_KICKED = 13
     BYE_CAPACITY = 14
     BYE_INTERNAL_ERROR = 15
-    BYE_REASONS = 16                                # how many there are
+    BYE_BAD_TOKEN = 16
+    BYE_REASONS = 17                                # how many there are
+
+cdef enum:                                          # what is wrong with a connect token: said beside BAD_TOKEN
+    TOKEN_FINE = 0
+    TOKEN_MISSING = 1
+    TOKEN_MALFORMED = 2
+    TOKEN_UNKNOWN_ISSUER = 3
+    TOKEN_OTHER_SERVER = 4
+    TOKEN_TOO_LONG_A_LIFE = 5
+    TOKEN_FROM_THE_FUTURE = 6
+    TOKEN_EXPIRED = 7
+    TOKEN_BEFORE_START = 8
+    TOKEN_SPENT = 9
+    TOKEN_BAD_SIGNATURE = 10
+    TOKEN_PROBLEMS = 11                             # how many there are

@@ -1,6 +1,6 @@
 """Reasons for people: names and sentences of the numbers in status.pxd.
 
-The two tables below are the only place where a reason gets its name and its sentence; docs/reasons.md is checked
+The three tables below are the only place where a reason gets its name and its sentence; docs/reasons.md is checked
 against them, and logs, counters, errors and the decoder all ask here.
 """
 from enum import IntEnum
@@ -66,6 +66,23 @@ _BYES = (
     (BYE_KICKED, "KICKED", "The application ended the session."),
     (BYE_CAPACITY, "CAPACITY", "A limit of this process was reached and the session could not go on."),
     (BYE_INTERNAL_ERROR, "INTERNAL_ERROR", "The peer met an error of its own."),
+    (BYE_BAD_TOKEN, "BAD_TOKEN", "The server does not take the connect token, or wants one."),
+)
+
+_TOKENS = (
+    (TOKEN_FINE, "FINE", "The token is good."),
+    (TOKEN_MISSING, "MISSING", "The server lets nobody in without a token."),
+    (TOKEN_MALFORMED, "MALFORMED", "The token is cut, too long, of another version, or no token at all."),
+    (TOKEN_UNKNOWN_ISSUER, "UNKNOWN_ISSUER", "The token was issued by nobody whom this server trusts."),
+    (TOKEN_OTHER_SERVER, "OTHER_SERVER", "The token is for another server."),
+    (TOKEN_TOO_LONG_A_LIFE, "TOO_LONG_A_LIFE", "The token lives longer than the five minutes that are allowed."),
+    (TOKEN_FROM_THE_FUTURE, "FROM_THE_FUTURE",
+     "The token was issued later than now: the issuer's clock or the server's is wrong."),
+    (TOKEN_EXPIRED, "EXPIRED", "The token has expired; get a new one for each connection."),
+    (TOKEN_BEFORE_START, "BEFORE_START",
+     "The token was issued before the server started, which cannot know whether it was used; get a new one."),
+    (TOKEN_SPENT, "SPENT", "The token was used already; get a new one for each connection."),
+    (TOKEN_BAD_SIGNATURE, "BAD_SIGNATURE", "The token was changed, or is forged."),
 )
 
 
@@ -99,4 +116,8 @@ DropReason = _reasons(
 DisconnectReason = _reasons(
     "DisconnectReason", _BYES, BYE_REASONS,
     "Why a session ended or could not begin. It crosses the wire in CLOSE and REJECTED; `sentence` says it to people.",
+)
+TokenProblem = _reasons(
+    "TokenProblem", _TOKENS, TOKEN_PROBLEMS,
+    "What is wrong with a connect token. It crosses the wire beside BAD_TOKEN; `sentence` says it to people.",
 )

@@ -40,6 +40,11 @@ cdef struct Sodium:
     int (*hmac_init)(void* state, const uint8_t* key, size_t key_length) noexcept nogil
     int (*hmac_update)(void* state, const uint8_t* data, unsigned long long length) noexcept nogil
     int (*hmac_final)(void* state, uint8_t* out) noexcept nogil
+    int (*ed25519_keypair)(uint8_t* public, uint8_t* secret, const uint8_t* seed) noexcept nogil      # secret: 64 bytes
+    int (*ed25519_sign)(uint8_t* signature, unsigned long long* length, const uint8_t* data,
+                        unsigned long long data_length, const uint8_t* secret) noexcept nogil
+    int (*ed25519_verify)(const uint8_t* signature, const uint8_t* data, unsigned long long length,
+                          const uint8_t* public) noexcept nogil
     void (*memzero)(void* data, size_t length) noexcept nogil      # not optimised away, unlike memset
     int (*memcmp)(const void* one, const void* other, size_t length) noexcept nogil    # constant time; 0 if equal
     int has_aes                                             # 1 if this CPU runs AEGIS-128L with AES instructions

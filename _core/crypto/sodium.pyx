@@ -58,6 +58,14 @@ cdef int _fill(void* library, str path, Sodium* table) except -1:
     table.hmac_update = <int (*)(void*, const uint8_t*, unsigned long long) noexcept nogil> _symbol(
         library, "crypto_auth_hmacsha256_update", path)
     table.hmac_final = <int (*)(void*, uint8_t*) noexcept nogil> _symbol(library, "crypto_auth_hmacsha256_final", path)
+    table.ed25519_keypair = <int (*)(uint8_t*, uint8_t*, const uint8_t*) noexcept nogil> _symbol(
+        library, "crypto_sign_ed25519_seed_keypair", path)
+    table.ed25519_sign = <int (*)(
+        uint8_t*, unsigned long long*, const uint8_t*, unsigned long long, const uint8_t*) noexcept nogil> _symbol(
+        library, "crypto_sign_ed25519_detached", path)
+    table.ed25519_verify = <int (*)(
+        const uint8_t*, const uint8_t*, unsigned long long, const uint8_t*) noexcept nogil> _symbol(
+        library, "crypto_sign_ed25519_verify_detached", path)
     table.memzero = <void (*)(void*, size_t) noexcept nogil> _symbol(library, "sodium_memzero", path)
     table.memcmp = <int (*)(const void*, const void*, size_t) noexcept nogil> _symbol(library, "sodium_memcmp", path)
     # Optional: without it suite 2 is simply not offered.
@@ -109,6 +117,24 @@ cdef int _test_x25519(const Sodium* table) except -1:
     _expect(out, "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742", "X25519")
     return 0
 
+cdef int _test_ed25519(const Sodium* table) except -1:
+    """RFC 8032, section 7.1, test 2: both keys, the signature of one byte; and a flipped bit must be refused."""
+    cdef uint8_t[32] public
+    cdef uint8_t[64] secret
+    cdef uint8_t[64] signature
+    cdef bytes seed = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
+    table.ed25519_keypair(public, secret, seed)
+    _expect(public, "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "Ed25519")
+    table.ed25519_sign(signature, NULL, b"\x72", 1, secret)
+    _expect(signature, "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+                       "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00", "Ed25519")
+    if table.ed25519_verify(signature, b"\x72", 1, public) != 0:
+        raise ImportError(f"libsodium's Ed25519 does not verify what it signed; {FIX}")
+    signature[0] ^= 1
+    if table.ed25519_verify(signature, b"\x72", 1, public) == 0:
+        raise ImportError(f"libsodium's Ed25519 verifies what was tampered with; {FIX}")
+    return 0
+
 cdef int _test_aead(
     seal_function seal, open_function open_, size_t tag, str key, str nonce, str ad, bytes text, str answer, str name,
 ) except -1:
@@ -131,6 +157,7 @@ cdef int _self_test(const Sodium* table) except -1:
     """Each function once, with published answers; the sources stand beside them."""
     _test_hashes(table)
     _test_x25519(table)
+    _test_ed25519(table)
     # RFC 8439, section 2.8.2; the tag covers the ciphertext, so comparing it is enough.
     _test_aead(
         table.chacha_seal, table.chacha_open, 16,

@@ -38,6 +38,7 @@ from shadowland._core.crypto.noise cimport (
     noise_wipe,
 )
 from shadowland._core.crypto.sodium cimport sodium
+from shadowland._core.crypto.token cimport TOKEN_LARGEST
 from shadowland._core.endpoint.halfopen cimport half_open_take, prefix_bucket, prefix_of
 from shadowland._core.endpoint.handshake cimport (
     ANSWER_OVERHEAD,
@@ -72,6 +73,7 @@ from shadowland._core.endpoint.state cimport (
     drop,
 )
 from shadowland._core.endpoint.table cimport TABLE_NONE, table_find, table_insert
+from shadowland._core.endpoint.trust cimport Claim, claim_keep, token_admits
 from shadowland._core.wire.crc32c cimport crc32c
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
@@ -87,11 +89,13 @@ cdef inline uint32_t new_connection_id(EndpointState* state) noexcept nogil:
     return 0
 
 cdef inline bint connect_fields_valid(const uint8_t* payload, uint32_t length, uint32_t datagram_length) noexcept nogil:
-    """suites offer ChaCha20-Poly1305, the claimed MTU is the datagram's length, no token, zeros to the end."""
-    return (payload[12] & 1 and get16(payload + 14) == datagram_length and get16(payload + 16) == 0 and
-            all_zero(payload + CONNECT_FIELDS, length - CONNECT_FIELDS))
+    """suites offer ChaCha20-Poly1305, the claimed MTU is the datagram's length, a token fits, zeros to the end."""
+    cdef uint32_t token = get16(payload + 16)
+    return (payload[12] & 1 and get16(payload + 14) == datagram_length
+            and token <= TOKEN_LARGEST and token <= length - CONNECT_FIELDS
+            and all_zero(payload + CONNECT_FIELDS + token, length - CONNECT_FIELDS - token))
 
-cdef inline void write_verdict(EndpointState* state, HalfOpen* half, uint8_t reason, uint8_t* payload,
+cdef inline void write_verdict(EndpointState* state, HalfOpen* half, uint8_t reason, uint8_t detail, uint8_t* payload,
                                uint32_t length) noexcept nogil:
     """The payload of message 2: ACCEPTED or REJECTED."""
     cdef uint32_t i, count
@@ -106,6 +110,7 @@ cdef inline void write_verdict(EndpointState* state, HalfOpen* half, uint8_t rea
         payload[14] = <uint8_t>(state.limits.max_ack_delay_us // 1000)
         put32(payload + 16, <uint32_t>(state.limits.idle_timeout_us // 1000))
         return
+    payload[1] = detail
     if reason != BYE_SCHEMA_MISMATCH:
         return
     count = state.class_count
@@ -117,7 +122,8 @@ cdef inline void write_verdict(EndpointState* state, HalfOpen* half, uint8_t rea
         put32(payload + 4 + 6 * i, state.class_digests[i])
 
 cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const uint8_t* data, const Datagram* datagram,
-                                Batch* replies, uint8_t reason, uint8_t ack_delay_ms, uint64_t now_us) noexcept nogil:
+                                Batch* replies, uint8_t reason, uint8_t detail, const Claim* claim, uint8_t ack_delay_ms,
+                                uint64_t now_us) noexcept nogil:
     """Message 1 is read and the verdict found: keep a half-open slot, seal message 2 into it and send it."""
     cdef const uint8_t* message = data + CONNECT_PROLOGUE
     cdef uint32_t length = datagram.length, index = 0, answer
@@ -138,7 +144,7 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
     half.mtu = <uint16_t>(length if length < state.limits.mtu else state.limits.mtu)
     half.peer_ack_delay_ms = ack_delay_ms
     answer = half.mtu if reason == BYE_NONE else length
-    write_verdict(state, half, reason, payload, answer - ANSWER_OVERHEAD)
+    write_verdict(state, half, reason, detail, payload, answer - ANSWER_OVERHEAD)
     drbg_fill(&state.drbg, secret, 32)
     handshake_begin(half.datagram, KIND_ACCEPTED if reason == BYE_NONE else KIND_REJECTED, echo)
     status = noise_nk_write_message_2(noise, secret, payload, answer - ANSWER_OVERHEAD,
@@ -161,6 +167,7 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
     half.remote = datagram.remote
     half.local = datagram.local
     sha256(half.digest, data, length)
+    claim_keep(&state.trust, index, claim)
     state.half_open += 1
     state.prefix_counts[prefix_bucket(state, half.prefix)] += 1
     table_insert(&state.echoes, echo, index)
@@ -179,10 +186,12 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
     cdef uint8_t payload[MTU_LARGEST]
     cdef uint8_t prologue[PROLOGUE_LABEL_SIZE + 2 + CONNECT_PROLOGUE]
     cdef uint8_t digest[32]
-    cdef uint8_t reason = BYE_NONE
+    cdef uint8_t reason = BYE_NONE, detail = 0
+    cdef Claim claim
     cdef NoiseState noise
     cdef HalfOpen* half
     cdef int status
+    memset(&claim, 0, sizeof(Claim))
     if length < MTU_MINIMUM:
         drop(state, DROP_BAD_PADDING)
         return
@@ -219,7 +228,10 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
         reason = BYE_SCHEMA_MISMATCH
     elif state.live + state.promised >= state.limits.capacity:
         reason = BYE_SERVER_FULL
-    answer_connect(state, &noise, data, datagram, replies, reason, payload[13], now_us)
+    else:
+        reason = token_admits(&state.trust, state.identity_public, payload + CONNECT_FIELDS, get16(payload + 16),
+                              &claim, &detail)
+    answer_connect(state, &noise, data, datagram, replies, reason, detail, &claim, payload[13], now_us)
     noise_wipe(&noise)
 
 cdef inline void server_handshake(EndpointState* state, const Header* header, const uint8_t* data,

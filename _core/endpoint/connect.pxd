@@ -14,6 +14,7 @@ from shadowland._core.base.status cimport (
     BYE_CONNECT_TIMEOUT,
     BYE_NONE,
     BYE_PROTOCOL_VIOLATION,
+    BYE_SCHEMA_MISMATCH,
     BYE_VERSION_MISMATCH,
     BYE_WRONG_SERVER_KEY,
     DROP_BAD_CRC,
@@ -51,6 +52,7 @@ from shadowland._core.endpoint.delivery cimport connection_deadline, connection_
 from shadowland._core.endpoint.handshake cimport (
     ACCEPTED_FIELDS,
     ANSWER_OVERHEAD,
+    CONNECT_FIELDS,
     CONNECT_OVERHEAD,
     CONNECT_PROLOGUE,
     COOKIE_DATAGRAM_SIZE,
@@ -108,8 +110,9 @@ cdef inline void attempt_begin(EndpointState* state, uint32_t index, uint16_t mt
     table_insert(&state.echoes, attempt.echo, index)
 
 cdef inline uint64_t connect_begin(EndpointState* state, const Address* remote, const Address* local,
-                                   const uint8_t* server_key, uint64_t now_us) noexcept nogil:
-    """Start a handshake; returns the connection's handle, 0 when the endpoint is full."""
+                                   const uint8_t* server_key, const uint8_t* token, uint16_t token_length,
+                                   uint64_t now_us) noexcept nogil:
+    """Start a handshake, with a token of at most TOKEN_LARGEST bytes; returns the connection's handle, 0 when the endpoint is full."""
     cdef Connection* connection
     cdef Attempt* attempt
     cdef uint32_t i, index = 0
@@ -127,6 +130,8 @@ cdef inline uint64_t connect_begin(EndpointState* state, const Address* remote, 
     attempt.slot = handle_slot(connection.handle)
     attempt.started_us = now_us
     memcpy(attempt.server_key, server_key, 32)
+    attempt.token_length = token_length
+    memcpy(attempt.token, token, token_length)
     connection.attempt = index
     connection.remote = remote[0]
     connection.local = local[0]
@@ -149,6 +154,8 @@ cdef inline bint build_connect(EndpointState* state, Attempt* attempt, const uin
     payload[12] = 1                                 # ChaCha20-Poly1305
     payload[13] = <uint8_t>(state.limits.max_ack_delay_us // 1000)
     put16(payload + 14, attempt.mtu)
+    put16(payload + 16, attempt.token_length)
+    memcpy(payload + CONNECT_FIELDS, attempt.token, attempt.token_length)
     handshake_begin(out, KIND_CONNECT, attempt.echo)
     memcpy(out + HEADER_SIZE + 2, cookie, 48)
     prologue_of(out, prologue)
@@ -236,8 +243,11 @@ cdef inline void take_cookie(EndpointState* state, Connection* connection, Attem
 
 cdef inline void take_rejection(EndpointState* state, Connection* connection, const uint8_t* payload, uint32_t length,
                                 uint64_t now_us) noexcept nogil:
-    cdef uint32_t i, count = payload[1]
+    cdef uint32_t i, count = 0
     connection.reason = reason_of(payload[0])
+    state.rejected_detail = payload[1]
+    if payload[0] == BYE_SCHEMA_MISMATCH:
+        count = payload[1]
     if (count > SCHEMA_CLASSES or 2 + 6 * count > length
             or not all_zero(payload + 2 + 6 * count, length - 2 - 6 * count)):
         connection.reason = BYE_PROTOCOL_VIOLATION

@@ -4,7 +4,7 @@ import numpy as np
 from cpython.buffer cimport PyBUF_ANY_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cython cimport final
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from shadowland._core.base.batch cimport DatagramBatch
@@ -20,6 +20,7 @@ from shadowland._core.base.status cimport BYE_REASONS, DROP_REASONS
 from shadowland._core.crypto.drbg cimport drbg_init
 from shadowland._core.crypto.keys cimport sha256, x25519_public
 from shadowland._core.crypto.sodium cimport sodium
+from shadowland._core.crypto.token cimport TOKEN_LARGEST
 from shadowland._core.endpoint.connect cimport connect_begin
 from shadowland._core.endpoint.connection cimport STATE_CONNECT, STATE_HELLO, STATE_LIVE, Connection
 from shadowland._core.endpoint.delivery cimport connection_close
@@ -109,13 +110,6 @@ cdef class Endpoint:
 
     Errors: UsageError for a value out of range, MemoryError when memory is short.
     """
-    cdef EndpointState state
-    cdef object _inbox
-    cdef object _inbox_arena
-    cdef object _outbox_arena
-    cdef object _events
-    cdef object _role
-
     def __init__(
         self, role: str, *, capacity: int, seed: bytes, identity_secret: bytes | None = None, schema_hash: int = 0,
         schema_classes: tuple[tuple[int, int], ...] = (), tick_hz: int = 60, shard: int = 0, client_build: int = 0,
@@ -243,8 +237,9 @@ cdef class Endpoint:
         return bool(done)
 
     def connect(self, remote: tuple[str, int], server_key: bytes, now_us: int,
-                local: tuple[str, int] | None = None) -> int:
-        """Client: begin a session with the server at `remote` whose static public key is `server_key` (32 bytes).
+                local: tuple[str, int] | None = None, token: bytes = b"") -> int:
+        """Client: begin a session with the server at `remote` whose static public key is `server_key` (32 bytes), as
+        the player whom a connect token names.
 
         Returns its handle at once; events tell when it is joined or over. CapacityError when the endpoint is full.
         """
@@ -254,12 +249,15 @@ cdef class Endpoint:
             raise UsageError("Endpoint.connect: only a client connects")
         if len(server_key) != 32:
             raise UsageError(f"Endpoint.connect: server_key has {len(server_key)} bytes; it needs 32")
+        if len(token) > TOKEN_LARGEST:
+            raise UsageError(f"Endpoint.connect: token has {len(token)} bytes; it has at most {TOKEN_LARGEST}")
         address_parse(&remote_address, remote[0], remote[1])
         address_clear(&local_address)
         if local is not None:
             address_parse(&local_address, local[0], local[1])
         handle = connect_begin(&self.state, &remote_address, &local_address,
-                               <const uint8_t*>PyBytes_AS_STRING(server_key), now)
+                               <const uint8_t*>PyBytes_AS_STRING(server_key),
+                               <const uint8_t*>PyBytes_AS_STRING(token), <uint16_t>len(token), now)
         if handle == 0:
             raise CapacityError(f"Endpoint.connect: all {self.state.limits.capacity} sessions are in use")
         return handle

@@ -13,6 +13,7 @@ from shadowland._core.base.status cimport DROP_HALF_OPEN_FULL
 from shadowland._core.endpoint.handshake cimport get64
 from shadowland._core.endpoint.state cimport HALF_ACCEPTED, HALF_FREE, PREFIX_BUCKETS, EndpointState, HalfOpen
 from shadowland._core.endpoint.table cimport TABLE_NONE, table_remove
+from shadowland._core.endpoint.trust cimport claim_forget
 
 cdef inline uint64_t prefix_of(const Address* address) noexcept nogil:
     """The /24 of an IPv4 address, the /64 of an IPv6 one."""
@@ -32,6 +33,7 @@ cdef inline void half_open_free(EndpointState* state, uint32_t index) noexcept n
         state.promised -= 1
     state.prefix_counts[prefix_bucket(state, half.prefix)] -= 1
     memset(half, 0, sizeof(HalfOpen))
+    claim_forget(&state.trust, index)
     state.half_open -= 1
     state.half_hint = index
 

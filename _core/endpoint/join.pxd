@@ -10,6 +10,7 @@ from shadowland._core.base.records cimport EVENT_JOINED, Datagram, address_same
 from shadowland._core.base.status cimport (
     BYE_NONE,
     DROP_AUTH_FAILED,
+    DROP_CLOSED,
     DROP_HALF_OPEN_FULL,
     DROP_TRUNCATED,
     DROP_WRONG_PATH,
@@ -20,6 +21,7 @@ from shadowland._core.endpoint.delivery cimport connection_close, connection_dea
 from shadowland._core.endpoint.halfopen cimport half_open_free
 from shadowland._core.endpoint.state cimport HALF_ACCEPTED, EndpointState, HalfOpen, connection_take, drop, event_push
 from shadowland._core.endpoint.table cimport table_insert, table_remove
+from shadowland._core.endpoint.trust cimport claim_move, claim_spend
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
 cdef enum:
@@ -53,6 +55,7 @@ cdef inline Connection* half_open_promote(EndpointState* state, uint32_t index, 
     connection.last_received_us = now_us
     connection.last_sent_us = now_us
     spend_ephemeral(state, half.echo)
+    claim_move(&state.trust, index, handle_slot(connection.handle))
     half_open_free(state, index)
     table_insert(&state.sessions, connection.key, handle_slot(connection.handle))
     return connection
@@ -77,6 +80,7 @@ cdef inline Connection* half_open_packet(EndpointState* state, uint32_t index, c
     """The first sealed packet of a half-open connection: if it opens, the player joins. Opened in place."""
     cdef HalfOpen* half = &state.halves[index]
     cdef Connection* connection
+    cdef uint8_t reason
     if not address_same(&datagram.remote, &half.remote):
         drop(state, DROP_WRONG_PATH)
         return NULL
@@ -94,6 +98,12 @@ cdef inline Connection* half_open_packet(EndpointState* state, uint32_t index, c
     connection = half_open_promote(state, index, now_us)
     if connection == NULL:
         drop(state, DROP_HALF_OPEN_FULL)
+        return NULL
+    reason = claim_spend(&state.trust, handle_slot(connection.handle))
+    if reason != BYE_NONE:                          # another slot with the same token was faster
+        connection.unannounced = True
+        connection_close(state, connection, reason, now_us)
+        drop(state, DROP_CLOSED)
         return NULL
     event_push(state, connection.handle, now_us, EVENT_JOINED, BYE_NONE, 0)
     connection_deadline(state, connection)

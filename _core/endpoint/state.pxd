@@ -25,8 +25,10 @@ from shadowland._core.crypto.aead cimport AeadKey
 from shadowland._core.crypto.cookie cimport CookieSecret
 from shadowland._core.crypto.drbg cimport Drbg
 from shadowland._core.crypto.noise cimport NoiseState
+from shadowland._core.crypto.token cimport TOKEN_LARGEST
 from shadowland._core.endpoint.connection cimport NODE_NONE, STATE_FREE, Connection
 from shadowland._core.endpoint.table cimport Table
+from shadowland._core.endpoint.trust cimport Trust
 from shadowland._core.session.fragment cimport Fragments
 
 cdef enum:
@@ -83,6 +85,8 @@ cdef struct Attempt:            # client: a handshake under way
     uint8_t server_key[32]
     uint8_t secret[32]          # ephemeral private key
     uint8_t ephemeral[32]
+    uint16_t token_length
+    uint8_t token[TOKEN_LARGEST]
     NoiseState noise
     uint8_t datagram[MTU_LARGEST]
 
@@ -159,6 +163,8 @@ cdef struct EndpointState:
     uint32_t class_count
     uint16_t class_ids[SCHEMA_CLASSES]
     uint32_t class_digests[SCHEMA_CLASSES]
+    Trust trust                 # server: whose tokens it takes
+    uint8_t rejected_detail     # client: beside BAD_TOKEN, what is wrong with it
     uint32_t rejected_count     # client: the classes a server named when it refused the schema
     uint16_t rejected_ids[SCHEMA_CLASSES]
     uint32_t rejected_digests[SCHEMA_CLASSES]

@@ -16,6 +16,7 @@ from tests.reference import ack, cookie, keys, noise
 VERSION = 1
 HELLO, COOKIE, VERSIONS, CONNECT, ACCEPTED, REJECTED = 1, 2, 3, 4, 5, 6
 UNRELIABLE, RELIABLE, LATEST, INPUT, SNAPSHOT, CONTROL = 0, 1, 3, 4, 5, 7
+SCHEMA_MISMATCH, BAD_TOKEN = 6, 16
 CONFIRM, PING, PONG, CLOSE = 0, 1, 2, 3
 FRAGMENT = 0x08
 
@@ -148,14 +149,15 @@ class Client:
     """The client's side of sections 2 to 4."""
 
     def __init__(self, server_key: bytes, ephemeral: bytes, *, schema_hash: int = 0, mtu: int = 1200,
-                 build: int = 0, ack_delay_ms: int = 25) -> None:
+                 build: int = 0, ack_delay_ms: int = 25, token: bytes = b"") -> None:
         self.server_key, self.secret = server_key, ephemeral
         self.public = keys.public_key(ephemeral)
         self.mtu = mtu
-        self.payload = struct.pack("<QIBBHH", schema_hash, build, 1, ack_delay_ms, mtu, 0)
+        self.payload = struct.pack("<QIBBHH", schema_hash, build, 1, ack_delay_ms, mtu, len(token)) + token
         self.connect_datagram = b""
         self.session: Sealed | None = None
         self.rejected: tuple[int, list[tuple[int, int]]] | None = None
+        self.rejected_detail = 0
         self.accepted: dict[str, int] = {}
 
     def hello(self) -> bytes:
@@ -181,7 +183,8 @@ class Client:
         assert datagram[6:14] == self.public[:8]
         payload = self.noise.read(datagram[16:-4])
         if payload[0]:
-            count = payload[1]
+            count = payload[1] if payload[0] == SCHEMA_MISMATCH else 0
+            self.rejected_detail = payload[1]
             classes = [struct.unpack_from("<HI", payload, 2 + 6 * i) for i in range(count)]
             assert not any(payload[2 + 6 * count:]) and len(datagram) == self.mtu
             self.rejected = payload[0], classes
@@ -228,7 +231,10 @@ class Server:
         payload = self.noise.read(connect[64:-4])
         names = ("schema_hash", "client_build", "suites", "max_ack_delay_ms", "mtu", "token_length")
         fields = dict(zip(names, struct.unpack_from("<QIBBHH", payload), strict=True))
-        assert not any(payload[18:]) and fields["mtu"] == len(connect) and fields["suites"] & 1
+        end = 18 + fields["token_length"]
+        assert fields["token_length"] <= 492 and not any(payload[end:]) and end <= len(payload)
+        assert fields["mtu"] == len(connect) and fields["suites"] & 1
+        self.token = payload[18:end]
         self.echo, self.claimed = connect[6:14], len(connect)
         return fields
 
@@ -241,8 +247,8 @@ class Server:
         self.session = Sealed(connection_id, to_client, to_server)
         return datagram
 
-    def reject(self, reason: int, classes: list[tuple[int, int]], ephemeral: bytes) -> bytes:
-        fields = bytes([reason, len(classes)]) + b"".join(struct.pack("<HI", *one) for one in classes)
+    def reject(self, reason: int, classes: list[tuple[int, int]], ephemeral: bytes, detail: int = 0) -> bytes:
+        fields = bytes([reason, len(classes) or detail]) + b"".join(struct.pack("<HI", *one) for one in classes)
         return self._message_2(REJECTED, fields, self.claimed, ephemeral)
 
     def _message_2(self, kind: int, fields: bytes, length: int, ephemeral: bytes) -> bytes:

@@ -92,8 +92,9 @@ def client_desk(server_key: bytes = SERVER_KEY, *, mtu: int = 1200, connect_time
     return desk
 
 
-def reference_client(number: int = 1, *, schema_hash: int = 7, mtu: int = 1200) -> protocol.Client:
-    return protocol.Client(SERVER_KEY, bytes([number & 0xFF, number >> 8]) * 16, schema_hash=schema_hash, mtu=mtu)
+def reference_client(number: int = 1, *, schema_hash: int = 7, mtu: int = 1200, token: bytes = b"") -> protocol.Client:
+    return protocol.Client(SERVER_KEY, bytes([number & 0xFF, number >> 8]) * 16, schema_hash=schema_hash, mtu=mtu,
+                           token=token)
 
 
 def get_cookie(desk: Desk, client: protocol.Client, source: tuple[str, int] = CLIENT) -> bytes:

@@ -346,7 +346,7 @@ def test_a_connect_payload_that_is_not_as_prescribed_is_refused(change: str) -> 
     elif change == "mtu":
         payload[14] ^= 1
     elif change == "token":
-        payload[16] = 1
+        payload[16:18] = struct.pack("<H", 493)                        # one byte longer than any token is
     else:
         payload += bytes(100) + b"\1"
     client.payload = bytes(payload)

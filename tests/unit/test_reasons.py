@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shadowland import errors
-from shadowland.errors import DisconnectReason, DropReason
+from shadowland.errors import DisconnectReason, DropReason, TokenProblem
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reasons.md"
 
@@ -21,6 +21,7 @@ def documented(heading: str) -> list[tuple[int, str, str]]:
 def test_the_document_holds_exactly_the_tables() -> None:
     assert documented("Drop reasons") == [(r.value, r.name, r.sentence) for r in DropReason]
     assert documented("Disconnect reasons") == [(r.value, r.name, r.sentence) for r in DisconnectReason]
+    assert documented("Token problems") == [(r.value, r.name, r.sentence) for r in TokenProblem]
 
 
 def test_values_that_cross_the_wire_or_index_counters_do_not_move() -> None:
@@ -28,12 +29,14 @@ def test_values_that_cross_the_wire_or_index_counters_do_not_move() -> None:
     assert [DropReason.BAD_FRAGMENT, DropReason.UNDECODABLE, DropReason.UNEXPECTED] == [28, 34, 37]
     assert len(DropReason) == 38
     assert [DisconnectReason.CLIENT_LEFT, DisconnectReason.SCHEMA_MISMATCH, DisconnectReason.KICKED] == [1, 6, 13]
-    assert [DisconnectReason.FLOW_VIOLATION, DisconnectReason.INTERNAL_ERROR] == [10, 15]
-    assert len(DisconnectReason) == 16
+    assert [DisconnectReason.FLOW_VIOLATION, DisconnectReason.INTERNAL_ERROR, DisconnectReason.BAD_TOKEN] == [10, 15, 16]
+    assert len(DisconnectReason) == 17
+    assert [TokenProblem.MISSING, TokenProblem.EXPIRED, TokenProblem.BAD_SIGNATURE] == [1, 7, 10]
+    assert len(TokenProblem) == 11
 
 
 def test_every_reason_has_a_sentence() -> None:
-    for reason in (*DropReason, *DisconnectReason):
+    for reason in (*DropReason, *DisconnectReason, *TokenProblem):
         assert reason.sentence[0].isupper() and reason.sentence.endswith(".")
 
 

@@ -61,3 +61,19 @@ class DisconnectReason(IntEnum):
     KICKED = 13
     CAPACITY = 14
     INTERNAL_ERROR = 15
+    BAD_TOKEN = 16
+
+class TokenProblem(IntEnum):
+    @property
+    def sentence(self) -> str: ...
+    FINE = 0
+    MISSING = 1
+    MALFORMED = 2
+    UNKNOWN_ISSUER = 3
+    OTHER_SERVER = 4
+    TOO_LONG_A_LIFE = 5
+    FROM_THE_FUTURE = 6
+    EXPIRED = 7
+    BEFORE_START = 8
+    SPENT = 9
+    BAD_SIGNATURE = 10
