@@ -9,6 +9,7 @@ import click
 
 import shadowland as sl
 from server_app import config, logs
+from server_app.impair.flags import FLAGS
 from server_app.loop import Stop
 from shadowland.errors import ShadowlandError, TransportError
 
@@ -88,6 +89,37 @@ def bots(url: str, server_key: str, truth: str, until_eof: bool, as_json: bool, 
     with Stop() as stopped:
         report = run_crowd(Crowd(url, server_key, settings, truth), settings, stopped, until_eof=until_eof)
     return finish(report, bots_text(report), as_json)
+
+
+def link_flags(function: Function) -> Function:
+    """Options of a bad network; not given is None."""
+    for name in reversed(FLAGS):
+        meaning, example = FLAGS[name]
+        function = click.option(f"--{name}", default=None, help=f"{meaning} [as in {example}]")(function)
+    return function
+
+
+@cli.command()
+@click.argument("listen")
+@click.argument("target")
+@link_flags
+@click.option("--up", multiple=True, metavar="FLAG=VALUE", help="one of the above for the way to the target alone")
+@click.option("--down", multiple=True, metavar="FLAG=VALUE", help="one of the above for the way back alone")
+@click.option("--shared", is_flag=True, help="one line for all clients; else each has its own")
+@click.option("--rebind-every", default="0", help="give every client a new port towards the target so often, as in 10s")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="of all luck")
+@click.option("--clients", type=click.IntRange(1, 16_384), default=1024, show_default=True, help="most at once")
+@click.option("--in-flight", default="64MiB", show_default=True, help="most bytes that wait to be sent on")
+@click.option("--idle", default="60s", show_default=True, help="a client silent for so long is forgotten")
+@click.option("--duration", default="0", help="end after so long; 0: with Ctrl-C")
+@click.option("--json", "as_json", is_flag=True, help="one line of JSON, last on stdout; all else on stderr")
+def impair(listen: str, target: str, **flags: Any) -> int:
+    """A bad network: relay UDP from LISTEN to TARGET (host:port) and back, with loss, delay, a slow line …"""
+    from server_app.impair.command import run_impair
+    both = {name: flags.pop(name.replace("-", "_")) for name in FLAGS}
+    with Stop() as stopped:
+        return run_impair(listen, target, {name: text for name, text in both.items() if text is not None}, stopped,
+                          **flags)
 
 
 @cli.command()

@@ -3,7 +3,7 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["shadowland.testing"]         # the fixture `network`
+pytest_plugins = ["shadowland.testing.plugin"]  # the fixture `network`
 
 # No deadline: a shared machine makes any single example slow now and then. CI repeats the same examples every time.
 settings.register_profile("quick", max_examples=50, deadline=None, derandomize="CI" in os.environ)
