@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import harness
+from shadowland._core.crypto import sodium
+from shadowland._core.endpoint.endpoint import CIPHERS
 
 HERE = Path(__file__).resolve().parent
 SIZES = "64,1000"
@@ -45,13 +47,15 @@ class Bench:
     clients: int
     in_flight: int
     seconds: float
+    suite: str
     rates: dict[Run, list[float]] = field(default_factory=dict)
     stalls: dict[Run, int] = field(default_factory=dict)
 
     def measure(self, run: Run) -> float:
         """Server CPU per message in microseconds, of a fresh server and fresh clients."""
         python = [sys.executable, "-m"]
-        command = [str(self.bare)] if run.server == "bare" else [*python, "benchmarks.echo_server", run.server]
+        command = [str(self.bare)] if run.server == "bare" else [
+            *python, "benchmarks.echo_server", run.server, self.suite]
         cores = sorted(os.sched_getaffinity(0))
         server = _start(command, cores[0])
         load = None
@@ -110,6 +114,7 @@ def parse() -> argparse.Namespace:
     option("--in-flight", type=int, default=1, help="messages under way per client (default 1)")
     option("--sizes", default=SIZES, help=f"bytes of a message, each measured (default {SIZES})")
     option("--servers", default=",".join(SERVERS), help=f"which ones to measure (default {','.join(SERVERS)})")
+    option("--suite", default="auto", choices=CIPHERS, help="what the endpoint seals with (default auto)")
     return parser.parse_args()
 
 
@@ -125,7 +130,8 @@ def main() -> None:
     runs = [Run(server, size) for size in map(int, options.sizes.split(",")) for server in asked]
     busy = harness.Busyness()
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(compile_bare(folder), options.clients, options.in_flight, options.seconds)
+        bench = Bench(compile_bare(folder), options.clients, options.in_flight, options.seconds,
+                      options.suite)
         taken = dict(zip(runs, harness.in_turn(runs, options.rounds, bench.measure), strict=True))
     rows = []
     for run, values in taken.items():
@@ -139,7 +145,8 @@ def main() -> None:
     harness.report(
         "echo", rows, keys=["server", "size"], packages=["numpy", "pynacl", "uvloop"], busy=busy, notes=notes,
         settings={"clients": options.clients, "in_flight": options.in_flight, "rounds": options.rounds,
-                  "seconds": options.seconds},
+                  "seconds": options.seconds, "suite": options.suite,
+                  "aes": sodium.has_aes()},
         json_only=options.json,
     )
 

@@ -1,4 +1,4 @@
-"""The echo servers of benchmarks/echo.py, one a process: python -m benchmarks.echo_server KIND
+"""The echo servers of benchmarks/echo.py, one a process: python -m benchmarks.echo_server KIND [CIPHER]
 
 Each binds 127.0.0.1, prints one JSON line (its port, and its public key if it has one) and echoes until SIGTERM.
 """
@@ -47,7 +47,8 @@ def flush(endpoint: Endpoint, server: UdpSocket, batch: DatagramBatch, now_us: i
 
 def endpoint() -> None:
     """Encrypted echo: every message opened, acknowledged, queued again and sealed."""
-    echo = Endpoint("server", capacity=SESSIONS, seed=os.urandom(32), identity_secret=os.urandom(32))
+    echo = Endpoint("server", capacity=SESSIONS, seed=os.urandom(32), identity_secret=os.urandom(32),
+                    cipher=(sys.argv[2:] or ["auto"])[0])
     inbox, replies, outbox = (DatagramBatch(256, 1536) for _ in range(3))
     with UdpSocket(HOST, 0) as server:
         ready(server.local[1], key=echo.public_key.hex())

@@ -17,7 +17,8 @@ import shadowland as sl
 from benchmarks import harness
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import EVENT_DTYPE, JOINED, MESSAGE_DTYPE, SNAPSHOT_ACKED
-from shadowland._core.endpoint.endpoint import Endpoint
+from shadowland._core.crypto import sodium
+from shadowland._core.endpoint.endpoint import CIPHERS, Endpoint
 from shadowland.world import World
 
 SERVER = ("127.0.0.1", 3565)
@@ -38,9 +39,10 @@ class Walker(sl.Entity):
 class Wire:
     """A server and a client endpoint with `sessions` sessions between them, and time that only we move."""
 
-    def __init__(self, sessions: int) -> None:
+    def __init__(self, sessions: int, cipher: str) -> None:
         self.server = Endpoint("server", capacity=sessions, seed=b"s" * 32, identity_secret=b"k" * 32,
-                               half_open=min(65536, sessions), half_open_per_prefix=min(65536, sessions))
+                               half_open=min(65536, sessions), half_open_per_prefix=min(65536, sessions),
+                               cipher=cipher)
         self.client = Endpoint("client", capacity=sessions, seed=b"c" * 32)
         self.now = 1_000_000
         self.batch, self.replies = DatagramBatch(2 * sessions), DatagramBatch(2 * sessions)
@@ -169,17 +171,19 @@ def main() -> None:
     parser = harness.arguments(__doc__)
     parser.add_argument("--sessions", type=int, default=1000, help="sessions and players (default 1000)")
     parser.add_argument("--size", type=int, default=64, help="bytes of each message (default 64)")
+    parser.add_argument("--suite", default="auto", choices=CIPHERS, help="what packets are sealed with (default auto)")
     options = parser.parse_args()
     busy = harness.Busyness()
     rounds = max(options.rounds, 5)
     rows: list[harness.Row] = []
-    for stage, spent in packets(Wire(options.sessions), options.size, rounds).items():
+    for stage, spent in packets(Wire(options.sessions, options.suite), options.size, rounds).items():
         value = harness.median(spent, 0)
         rows.append({"stage": stage, "ns": value, "cores at 600,000/s": round(value * RATE / 1e9, 3)})
     for stage, spent in players(options.sessions, rounds).items():
         rows.append({"stage": stage, "ns": harness.median(spent, 0)})
     harness.report("pipeline", rows, keys=["stage"], busy=busy, packages=["pynacl", "cython"],
-                   settings={"sessions": options.sessions, "size": options.size, "rounds": rounds},
+                   settings={"sessions": options.sessions, "size": options.size, "rounds": rounds,
+                             "suite": options.suite, "aes": sodium.has_aes()},
                    json_only=options.json)
 
 

@@ -15,6 +15,7 @@ from shadowland.errors import ConfigError
 
 ENVIRONMENT: Final = "SHADOWLAND_"
 MOST_SESSIONS: Final = 65_536
+CIPHERS: Final = ("auto", "chacha20-poly1305")
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -48,6 +49,8 @@ class Settings:
     blocks: int = _key(0, "limits", "256-byte blocks for reliable messages and fragments; 0: 4,096 and 32 per session",
                        0, 1 << 28)
     session_blocks: int = _key(1024, "limits", "of them for one session and direction", 8, 1 << 20)
+
+    cipher: str = _key("auto", "security", "auto: AEGIS-128L where both sides have AES instructions", choices=CIPHERS)
 
     bots: int = _key(200, "demo", "bots that connect", 1, 50_000)
     hz: int = _key(30, "demo", "ticks per second of the demo's server and bots", 1, 240)
@@ -196,11 +199,12 @@ def load(flags: Mapping[str, Any], *, path: Path | None = None,
     return Settings(**given(flags, path=path, environment=environment))
 
 
-def limits(settings: Settings) -> dict[str, int]:
-    """The limits as keyword arguments of `shadowland.Server` beside capacity and entities."""
+def limits(settings: Settings) -> dict[str, int | str]:
+    """Cipher and limits as keyword arguments of `shadowland.Server` beside capacity and entities."""
     return {
         "half_open": settings.half_open, "half_open_per_prefix": settings.half_open_per_prefix,
         "half_open_us": round(settings.half_open_s * 1e6), "idle_timeout_us": round(settings.idle_timeout_s * 1e6),
         "inbox_records": settings.inbox_records, "inbox_bytes": settings.inbox_bytes,
         "outbox_bytes": settings.outbox_bytes, "blocks": settings.blocks, "session_blocks": settings.session_blocks,
+        "cipher": settings.cipher,
     }

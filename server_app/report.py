@@ -53,7 +53,7 @@ class DemoReport(msgspec.Struct):
     server_cpu_us_per_player_tick: float = 0.0
     bot_cpu_us_per_tick: float = 0.0
     allocated_blocks: Blocks = msgspec.field(default_factory=Blocks)
-    cipher: str = "ChaCha20-Poly1305"
+    cipher: str = ""
 
     @property
     def exit_code(self) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import JOINED, LEFT
+from shadowland._core.crypto.aead import NAMES
 from shadowland._core.endpoint.endpoint import SNAPSHOT_LIMIT, Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland.errors import CapacityError, ConfigError, DisconnectReason, DropReason, UsageError
@@ -44,7 +45,8 @@ def known_classes(root: type[Any]) -> list[type[Any]]:
 
 @dataclass(slots=True)
 class ServerStats:
-    """Counters since the server opened; `drops` and `message_drops` by name of the reason, without the zeros.
+    """Counters since the server opened; `drops` and `message_drops` by name of the reason, without the zeros; `ciphers`
+    is how many sessions are sealed with each.
 
     packets_in is what was accepted and all `drops` but two, which the socket counts beside them: KERNEL_OVERFLOW, what
     the kernel lost before anybody read it, and SEND_FAILED, what it refused to send.
@@ -58,6 +60,7 @@ class ServerStats:
     bytes_in: int = 0
     bytes_out: int = 0
     handler_errors: int = 0
+    ciphers: dict[str, int] = field(default_factory=dict)
     drops: dict[str, int] = field(default_factory=dict)
     message_drops: dict[str, int] = field(default_factory=dict)
 
@@ -114,14 +117,15 @@ class Server:
     capacity     most players at once; more are refused with SERVER_FULL.
     entities     most entities at once.
     identity     the server's key pair; by default a new one that lives as long as the process.
-    limits       keyword arguments of Endpoint: idle_timeout_us, half_open, inbox_bytes, session_blocks, ...
+    limits       keyword arguments of Endpoint: idle_timeout_us, half_open, inbox_bytes, session_blocks, cipher, ...
                  They take effect with `open`; until then `server.limits` may be changed.
 
     ConfigError for a value out of range, naming it.
     """
 
     def __init__(self, *, tick_hz: int = 60, aoi: Grid | None = None, schema: Schema | None = None,
-                 capacity: int = 1024, entities: int = 16384, identity: Identity | None = None, **limits: int) -> None:
+                 capacity: int = 1024, entities: int = 16384, identity: Identity | None = None,
+                 **limits: int | str) -> None:
         if not 1 <= tick_hz <= 240:
             raise ConfigError(f"tick_hz is {tick_hz}; it must be 1 to 240 ticks per second")
         if not 1 <= capacity <= 65536:
@@ -397,9 +401,13 @@ class Server:
         drops[DropReason.KERNEL_OVERFLOW] = self._socket.kernel_drops
         drops[DropReason.SEND_FAILED] = self._socket.counters["send_failed"]
         message_drops = endpoint.message_drops + inbox.drops
+        suites = endpoint.stats()["suite"]
+        ciphers = {name: int(np.count_nonzero(suites == suite)) for suite, name in NAMES.items()}
         return ServerStats(
             ticks=self.tick_number, sessions=len(self.sessions), half_open=endpoint.half_open,
             packets_in=counters["received"], packets_out=counters["sent"],
-            bytes_in=counters["bytes_in"], bytes_out=counters["bytes_out"], handler_errors=sum(self._failed.values()),
+            bytes_in=counters["bytes_in"], bytes_out=counters["bytes_out"],
+            ciphers={name: count for name, count in ciphers.items() if count},
+            handler_errors=sum(self._failed.values()),
             drops={reason.name: int(drops[reason]) for reason in DropReason if drops[reason]},
             message_drops={reason.name: int(message_drops[reason]) for reason in DropReason if message_drops[reason]})

@@ -1,6 +1,7 @@
 """Session: one joined player, as the application sees it. There is one per player, never one per packet."""
 from typing import TYPE_CHECKING, Any
 
+from shadowland._core.crypto.aead import NAMES
 from shadowland.errors import DisconnectReason, UsageError
 from shadowland.schema import Message, encode_one
 
@@ -43,6 +44,12 @@ class Session:
         """Smoothed round-trip time in milliseconds; 0 while not measured."""
         stats = self._server.endpoint.stats(self.handle)
         return float(stats["rtt_us"][0]) / 1000 if len(stats) else 0.0
+
+    @property
+    def cipher(self) -> str:
+        """"AEGIS-128L" or "ChaCha20-Poly1305": what seals its packets; empty when it is over."""
+        stats = self._server.endpoint.stats(self.handle)
+        return NAMES[int(stats["suite"][0])] if len(stats) else ""
 
     @property
     def avatar(self) -> int:

@@ -22,6 +22,8 @@ cdef enum:
     SUITE_NONE = 0                  # an AeadKey of zeros: seals and opens nothing
     SUITE_CHACHA20_POLY1305 = 1
     SUITE_AEGIS_128L = 2
+    OFFER_CHACHA20_POLY1305 = 1     # bits of CONNECT's `suites`
+    OFFER_AEGIS_128L = 2
     AEAD_TAG_LARGEST = 32
     AEAD_KEY_LARGEST = 32
 
@@ -38,6 +40,14 @@ cdef inline uint32_t aead_key_size(uint32_t suite) noexcept nogil:
     if suite == SUITE_AEGIS_128L and sodium.has_aes:
         return 16
     return 0
+
+cdef inline uint8_t suites_offered(bint aegis) noexcept nogil:
+    """What this machine may offer: ChaCha20-Poly1305 always, AEGIS-128L if it is wanted and there are instructions."""
+    return OFFER_CHACHA20_POLY1305 | (OFFER_AEGIS_128L if aegis and sodium.has_aes else 0)
+
+cdef inline uint8_t suite_chosen(uint8_t ours, uint8_t theirs) noexcept nogil:
+    """The better of the suites that both sides offer."""
+    return SUITE_AEGIS_128L if ours & theirs & OFFER_AEGIS_128L else SUITE_CHACHA20_POLY1305
 
 cdef inline void aead_key_wipe(AeadKey* key) noexcept nogil:
     """Overwrite the key; afterwards it seals and opens nothing."""

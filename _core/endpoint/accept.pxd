@@ -24,7 +24,7 @@ from shadowland._core.base.status cimport (
     DROP_HANDSHAKE_FAILED,
     DROP_TRUNCATED,
 )
-from shadowland._core.crypto.aead cimport SUITE_CHACHA20_POLY1305
+from shadowland._core.crypto.aead cimport OFFER_CHACHA20_POLY1305, suite_chosen
 from shadowland._core.crypto.cookie cimport cookie_check
 from shadowland._core.crypto.drbg cimport drbg_fill
 from shadowland._core.crypto.keys cimport session_key as derive_session_key
@@ -91,7 +91,7 @@ cdef inline uint32_t new_connection_id(EndpointState* state) noexcept nogil:
 cdef inline bint connect_fields_valid(const uint8_t* payload, uint32_t length, uint32_t datagram_length) noexcept nogil:
     """suites offer ChaCha20-Poly1305, the claimed MTU is the datagram's length, a token fits, zeros to the end."""
     cdef uint32_t token = get16(payload + 16)
-    return (payload[12] & 1 and get16(payload + 14) == datagram_length
+    return (payload[12] & OFFER_CHACHA20_POLY1305 and get16(payload + 14) == datagram_length
             and token <= TOKEN_LARGEST and token <= length - CONNECT_FIELDS
             and all_zero(payload + CONNECT_FIELDS + token, length - CONNECT_FIELDS - token))
 
@@ -102,7 +102,7 @@ cdef inline void write_verdict(EndpointState* state, HalfOpen* half, uint8_t rea
     memset(payload, 0, length)
     payload[0] = reason
     if reason == BYE_NONE:
-        payload[1] = SUITE_CHACHA20_POLY1305
+        payload[1] = half.suite
         put16(payload + 2, half.mtu)
         put32(payload + 4, half.id)
         put32(payload + 8, state.tick)
@@ -122,12 +122,14 @@ cdef inline void write_verdict(EndpointState* state, HalfOpen* half, uint8_t rea
         put32(payload + 4 + 6 * i, state.class_digests[i])
 
 cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const uint8_t* data, const Datagram* datagram,
-                                Batch* replies, uint8_t reason, uint8_t detail, const Claim* claim, uint8_t ack_delay_ms,
-                                uint64_t now_us) noexcept nogil:
-    """Message 1 is read and the verdict found: keep a half-open slot, seal message 2 into it and send it."""
+                                Batch* replies, uint8_t reason, uint8_t detail, const Claim* claim,
+                                const uint8_t* fields, uint64_t now_us) noexcept nogil:
+    """Message 1 is read (`fields` is what it held) and the verdict found: keep a half-open slot, seal message 2 into it
+    and send it."""
     cdef const uint8_t* message = data + CONNECT_PROLOGUE
     cdef uint32_t length = datagram.length, index = 0, answer
     cdef uint64_t echo = get64(message)
+    cdef uint8_t suite = suite_chosen(state.suites, fields[12])
     cdef uint8_t payload[MTU_LARGEST]
     cdef uint8_t secret[32]
     cdef uint8_t keys[64]
@@ -142,8 +144,9 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
         drop(state, DROP_HALF_OPEN_FULL)
         return
     half.mtu = <uint16_t>(length if length < state.limits.mtu else state.limits.mtu)
-    half.peer_ack_delay_ms = ack_delay_ms
+    half.peer_ack_delay_ms = fields[13]
     answer = half.mtu if reason == BYE_NONE else length
+    half.suite = suite
     write_verdict(state, half, reason, detail, payload, answer - ANSWER_OVERHEAD)
     drbg_fill(&state.drbg, secret, 32)
     handshake_begin(half.datagram, KIND_ACCEPTED if reason == BYE_NONE else KIND_REJECTED, echo)
@@ -155,8 +158,8 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
         return
     handshake_end(half.datagram, answer)
     noise_nk_split(noise, keys, keys + 32, NULL)
-    derive_session_key(&half.receive_key, keys, SUITE_CHACHA20_POLY1305, 0)
-    derive_session_key(&half.send_key, keys + 32, SUITE_CHACHA20_POLY1305, 0)
+    derive_session_key(&half.receive_key, keys, suite, 0)
+    derive_session_key(&half.send_key, keys + 32, suite, 0)
     sodium.memzero(keys, 64)
     sodium.memzero(secret, 32)
     half.state = HALF_ACCEPTED if reason == BYE_NONE else HALF_REJECTED
@@ -231,7 +234,7 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
     else:
         reason = token_admits(&state.trust, state.identity_public, payload + CONNECT_FIELDS, get16(payload + 16),
                               &claim, &detail)
-    answer_connect(state, &noise, data, datagram, replies, reason, detail, &claim, payload[13], now_us)
+    answer_connect(state, &noise, data, datagram, replies, reason, detail, &claim, payload, now_us)
     noise_wipe(&noise)
 
 cdef inline void server_handshake(EndpointState* state, const Header* header, const uint8_t* data,

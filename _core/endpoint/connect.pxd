@@ -28,7 +28,7 @@ from shadowland._core.base.status cimport (
     DROP_UNKNOWN_CONNECTION,
     DROP_WRONG_PATH,
 )
-from shadowland._core.crypto.aead cimport SUITE_CHACHA20_POLY1305
+from shadowland._core.crypto.aead cimport SUITE_CHACHA20_POLY1305, suite_chosen
 from shadowland._core.crypto.drbg cimport drbg_fill
 from shadowland._core.crypto.keys cimport session_key as derive_session_key
 from shadowland._core.crypto.keys cimport sha256, x25519_public
@@ -151,7 +151,7 @@ cdef inline bint build_connect(EndpointState* state, Attempt* attempt, const uin
     put32(payload, <uint32_t>state.schema_hash)
     put32(payload + 4, <uint32_t>(state.schema_hash >> 32))
     put32(payload + 8, state.client_build)
-    payload[12] = 1                                 # ChaCha20-Poly1305
+    payload[12] = state.suites
     payload[13] = <uint8_t>(state.limits.max_ack_delay_us // 1000)
     put16(payload + 14, attempt.mtu)
     put16(payload + 16, attempt.token_length)
@@ -263,6 +263,7 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     """Message 2: the verdict stands inside the seal, whatever the kind outside says."""
     cdef uint8_t payload[MTU_LARGEST]
     cdef uint8_t keys[64]
+    cdef uint8_t suite
     cdef uint32_t slot = handle_slot(connection.handle)
     if connection.state != STATE_CONNECT:
         drop(state, DROP_STALE)
@@ -277,13 +278,16 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     if payload[0] != BYE_NONE:
         take_rejection(state, connection, payload, length - ANSWER_OVERHEAD, now_us)
         return
+    suite = payload[1]
     connection.id = get32(payload + 4)
     connection.mtu = get16(payload + 2)
     connection.peer_tick = get32(payload + 8)
     connection.peer_tick_hz = get16(payload + 12)
     connection.peer_ack_delay_us = <uint64_t>payload[14] * 1000
     connection.idle_timeout_us = <uint64_t>get32(payload + 16) * 1000
-    if (connection.id == 0 or payload[1] != SUITE_CHACHA20_POLY1305 or connection.mtu < MTU_MINIMUM
+    # The server may take any suite that was offered, and no other: suite_chosen is that of its offering all.
+    if (connection.id == 0 or suite not in (SUITE_CHACHA20_POLY1305, suite_chosen(state.suites, state.suites))
+            or connection.mtu < MTU_MINIMUM
             or connection.mtu > attempt.mtu or connection.mtu != length or connection.idle_timeout_us == 0
             or payload[15] != 0 or not all_zero(payload + ACCEPTED_FIELDS, length - ANSWER_OVERHEAD - ACCEPTED_FIELDS)):
         connection.reason = BYE_PROTOCOL_VIOLATION
@@ -297,8 +301,8 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
         connection_release(state, connection, now_us)
         return
     noise_nk_split(&attempt.noise, keys, keys + 32, NULL)
-    derive_session_key(&connection.send_key, keys, SUITE_CHACHA20_POLY1305, 0)
-    derive_session_key(&connection.receive_key, keys + 32, SUITE_CHACHA20_POLY1305, 0)
+    derive_session_key(&connection.send_key, keys, suite, 0)
+    derive_session_key(&connection.receive_key, keys + 32, suite, 0)
     sodium.memzero(keys, 64)
     table_remove(&state.echoes, attempt.echo)
     sodium.memzero(attempt, sizeof(Attempt))

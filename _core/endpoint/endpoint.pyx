@@ -17,6 +17,7 @@ from shadowland._core.base.records cimport (
     address_parse,
 )
 from shadowland._core.base.status cimport BYE_REASONS, DROP_REASONS
+from shadowland._core.crypto.aead cimport suites_offered
 from shadowland._core.crypto.drbg cimport drbg_init
 from shadowland._core.crypto.keys cimport sha256, x25519_public
 from shadowland._core.crypto.sodium cimport sodium
@@ -60,12 +61,13 @@ from shadowland._core.base.errors import CapacityError, UsageError
 SNAPSHOT_LIMIT = _SNAPSHOT_LIMIT
 UNRELIABLE_LIMIT = _UNRELIABLE_LIMIT
 RELIABLE_LIMIT = RELIABLE_MESSAGE_LIMIT - 1
+CIPHERS = ("auto", "chacha20-poly1305")
 
 STATS_DTYPE = np.dtype([
     ("connection", np.uint64), ("rtt_us", np.uint64), ("rtt_variance_us", np.uint64), ("min_rtt_us", np.uint64),
     ("packets_in", np.uint64), ("packets_out", np.uint64), ("bytes_in", np.uint64), ("bytes_out", np.uint64),
     ("packets_lost", np.uint64), ("packets_acked", np.uint64), ("clock_offset_us", np.int64),
-    ("units_waiting", np.uint32), ("inputs_waiting", np.uint32),
+    ("units_waiting", np.uint32), ("inputs_waiting", np.uint32), ("suite", np.uint64),
 ])
 
 if STATS_DTYPE.itemsize != sizeof(StatsRecord):
@@ -105,6 +107,7 @@ cdef class Endpoint:
     half_open          server: handshakes under way at once, `half_open_per_prefix` of them from one /24 or /64.
     inbox_records, inbox_bytes     what one tick may bring; beyond it messages are refused and counted.
     outbox_bytes       what one tick may send besides reliable messages.
+    cipher             "auto": AEGIS-128L where both sides have AES instructions; or "chacha20-poly1305".
     blocks, session_blocks         256-byte blocks for reliable messages and fragments, in all and per session and
     direction.
 
@@ -116,7 +119,7 @@ cdef class Endpoint:
         mtu: int = MTU_DEFAULT, idle_timeout_us: int = 15_000_000, connect_timeout_us: int = 5_000_000,
         half_open: int = 1024, half_open_per_prefix: int = 256, half_open_us: int = 5_000_000,
         ping_us: int = 5_000_000, max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0,
-        outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 1024,
+        outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 1024, cipher: str = "auto",
     ) -> None:
         cdef EndpointState* state = &self.state
         if self._role is not None:
@@ -146,6 +149,9 @@ cdef class Endpoint:
         state.limits.events = 1024 + 16 * capacity
         state.limits.blocks = _within("blocks", blocks or 4096 + 32 * capacity, BLOCKS_LEAST, 1 << 28)
         state.limits.session_blocks = _within("session_blocks", session_blocks, BLOCKS_LEAST, 1 << 20)
+        if cipher not in CIPHERS:
+            raise UsageError(f"Endpoint: cipher is {cipher!r}; it must be {' or '.join(CIPHERS)}")
+        state.suites = suites_offered(cipher == "auto")
         state.shard = _within("shard", shard, 0, 15)
         state.tick_hz = _within("tick_hz", tick_hz, 1, 1000)
         state.client_build = _within("client_build", client_build, 0, (1 << 32) - 1)
@@ -388,7 +394,7 @@ cdef class Endpoint:
 
     def stats(self, handle: int | None = None):
         """Measurements of one session or of all live ones: an array of STATS_DTYPE. A round trip of 0 is not measured
-        yet."""
+        yet; `suite` is 1 for ChaCha20-Poly1305, 2 for AEGIS-128L."""
         cdef uint32_t slot, count = 0
         cdef StatsRecord* out
         cdef Connection* connection

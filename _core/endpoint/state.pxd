@@ -64,6 +64,7 @@ cdef struct HalfOpen:           # server: message 2 was sent, CONFIRM has not co
     uint16_t mtu
     uint8_t state
     uint8_t peer_ack_delay_ms
+    uint8_t suite
     uint8_t digest[32]          # SHA-256 of CONNECT: the same ephemeral with any other byte is refused
     Address remote
     Address local
@@ -111,6 +112,7 @@ cdef struct Limits:
 cdef struct EndpointState:
     uint8_t role
     uint8_t shard
+    uint8_t suites              # OFFER_ bits: what this side can do and wants
     uint16_t tick_hz
     uint32_t tick               # set by the application, told to clients that connect
     uint32_t live

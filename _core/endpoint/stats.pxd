@@ -22,6 +22,7 @@ cdef struct StatsRecord:
     uint64_t clock_offset_us
     uint32_t units_waiting
     uint32_t inputs_waiting
+    uint64_t suite
 
 cdef inline void fill_stats(StatsRecord* out, const Connection* connection) noexcept nogil:
     """Copy what is measured of one connection."""
@@ -38,3 +39,4 @@ cdef inline void fill_stats(StatsRecord* out, const Connection* connection) noex
     out.clock_offset_us = connection.clock_offset_us
     out.units_waiting = <uint32_t>(connection.send.next - connection.send.base)
     out.inputs_waiting = connection.inputs.depth
+    out.suite = connection.send_key.suite

@@ -31,7 +31,8 @@ logger = logging.getLogger("shadowland.demo")
 JOIN_S: Final = 30.0            # for all bots to come in
 FINISH_S: Final = 10.0          # for the bots' process to say what it saw
 SETTLED_TICK: Final = 300       # memory is compared from here on, if the run is long enough
-SEALED: Final = 14 + 16         # bytes of header and tag
+HEADER: Final = 14              # bytes that no body holds: header, and the tag of each cipher
+TAGS: Final = {"ChaCha20-Poly1305": 16, "AEGIS-128L": 32}
 
 
 class Baseline:
@@ -151,6 +152,7 @@ class Demo:
         stats, replication = app.stats(), since(app.world.core.stats, start.replication)
         used = cpu_us() - start.cpu
         report.sessions = len(app.sessions)
+        report.cipher = ", ".join(stats.ciphers)
         report.ticks, report.skipped_ticks = self.loop.ticks - start.ticks, self.loop.skipped - start.skipped
         report.tick_ms = TickSpread(*self.loop.times.milliseconds(50, 99, 100))
         report.packets_in = stats.packets_in - start.stats.packets_in
@@ -170,7 +172,8 @@ class Demo:
         if replication.get("records"):
             report.bytes_per_record = round(replication["record_bytes"] / replication["records"], 3)
         if visible:
-            bodies = report.bytes_out - SEALED * report.packets_out
+            tags = [TAGS[name] for name, count in stats.ciphers.items() for _ in range(count)]
+            bodies = report.bytes_out - round((HEADER + sum(tags) / max(len(tags), 1)) * report.packets_out)
             report.bytes_per_visible_entity = round(bodies / visible, 3)
             report.saving_vs_full_state = round(1 - bodies / (FULL_STATE_BYTES * visible), 4)
 

@@ -40,6 +40,8 @@ def test_aegis_seals_as_the_reference(
     box = aead.Aead(key, aead.AEGIS_128L)
     sealed = box.seal(connection_id, sequence, ad, plaintext)
     assert sealed == reference_aegis.seal(key, nonce, ad, plaintext)
+    assert reference_aegis.open_sealed(key, nonce, ad, sealed) == plaintext
+    assert reference_aegis.open_sealed(key, nonce, ad, sealed[:-1] + bytes([sealed[-1] ^ 1])) is None
     assert box.open(connection_id, sequence, ad, sealed) == plaintext
 
 

@@ -55,23 +55,45 @@ def blocks(data: bytes) -> list[bytes]:
     return [whole[at:at + 32] for at in range(0, len(whole), 32)]
 
 
-def seal(key: bytes, nonce: bytes, ad: bytes, plaintext: bytes) -> bytes:
-    """Ciphertext and the 32-byte tag."""
+def begin(key: bytes, nonce: bytes, ad: bytes) -> list[bytes]:
+    """The state when key, nonce and associated data are in it."""
     s = [xor(key, nonce), C1, C0, C1, xor(key, nonce), xor(key, C0), xor(key, C1), xor(key, C0)]
     for _ in range(10):
         s = update(s, nonce, key)
     for block in blocks(ad):
         s = update(s, block[:16], block[16:])
-    ciphertext = b""
-    for block in blocks(plaintext):
-        first = xor(xor(s[6], s[1]), bitand(s[2], s[3]))
-        second = xor(xor(s[2], s[5]), bitand(s[6], s[7]))
-        ciphertext += xor(block, first + second)
-        s = update(s, block[:16], block[16:])
-    lengths = (8 * len(ad)).to_bytes(8, "little") + (8 * len(plaintext)).to_bytes(8, "little")
-    mixed = xor(s[2], lengths)
+    return s
+
+
+def keystream(s: list[bytes]) -> bytes:
+    """32 bytes for the next block."""
+    return xor(xor(s[6], s[1]), bitand(s[2], s[3])) + xor(xor(s[2], s[5]), bitand(s[6], s[7]))
+
+
+def tag(s: list[bytes], ad_length: int, length: int) -> bytes:
+    """The 256-bit tag."""
+    mixed = xor(s[2], (8 * ad_length).to_bytes(8, "little") + (8 * length).to_bytes(8, "little"))
     for _ in range(7):
         s = update(s, mixed, mixed)
-    first = xor(xor(s[0], s[1]), xor(s[2], s[3]))
-    second = xor(xor(s[4], s[5]), xor(s[6], s[7]))
-    return ciphertext[:len(plaintext)] + first + second
+    return xor(xor(s[0], s[1]), xor(s[2], s[3])) + xor(xor(s[4], s[5]), xor(s[6], s[7]))
+
+
+def seal(key: bytes, nonce: bytes, ad: bytes, plaintext: bytes) -> bytes:
+    """Ciphertext and the 32-byte tag."""
+    s, ciphertext = begin(key, nonce, ad), b""
+    for block in blocks(plaintext):
+        ciphertext += xor(block, keystream(s))
+        s = update(s, block[:16], block[16:])
+    return ciphertext[:len(plaintext)] + tag(s, len(ad), len(plaintext))
+
+
+def open_sealed(key: bytes, nonce: bytes, ad: bytes, sealed: bytes) -> bytes | None:
+    """Plaintext of ciphertext and tag, None if the tag is wrong."""
+    if len(sealed) < 32:
+        return None
+    s, plaintext, length = begin(key, nonce, ad), b"", len(sealed) - 32
+    for block in blocks(sealed[:length]):
+        plaintext = (plaintext + xor(block, keystream(s)))[:length]
+        last = (plaintext[-(len(plaintext) % 32 or 32):] + bytes(32))[:32] # zeros, not keystream, go in
+        s = update(s, last[:16], last[16:])
+    return plaintext if tag(s, len(ad), length) == sealed[length:] else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from tests.reference import ack, cookie, keys, noise
+from tests.reference import ack, aegis, cookie, keys, noise
 
 VERSION = 1
 HELLO, COOKIE, VERSIONS, CONNECT, ACCEPTED, REJECTED = 1, 2, 3, 4, 5, 6
@@ -19,6 +19,7 @@ UNRELIABLE, RELIABLE, LATEST, INPUT, SNAPSHOT, CONTROL = 0, 1, 3, 4, 5, 7
 SCHEMA_MISMATCH, BAD_TOKEN = 6, 16
 CONFIRM, PING, PONG, CLOSE = 0, 1, 2, 3
 FRAGMENT = 0x08
+CHACHA20_POLY1305, AEGIS_128L = 1, 2
 
 
 def crc_of_byte(byte: int) -> int:
@@ -97,6 +98,7 @@ class Sealed:
     connection_id: int
     send_key: bytes
     receive_key: bytes
+    suite: int = CHACHA20_POLY1305
     sequence: int = 0
     acks: ack.Receiver = field(default_factory=ack.Receiver)
     largest_acked: int = 0
@@ -108,7 +110,10 @@ class Sealed:
             sequence = self.sequence
             self.sequence += 1
         head = header(self.connection_id, channel, flags, sequence)
-        return head + ChaCha20Poly1305(self.send_key).encrypt(head[:4] + head[6:], body, head)
+        nonce = head[:4] + head[6:]
+        if self.suite == AEGIS_128L:
+            return head + aegis.seal(self.send_key, nonce + bytes(4), head, body)
+        return head + ChaCha20Poly1305(self.send_key).encrypt(nonce, body, head)
 
     def packet(self, *contents: bytes) -> bytes:
         """A datagram with the ack block that is due and a frame for each of `contents`."""
@@ -119,11 +124,16 @@ class Sealed:
         """(sequence, body); None if the tag does not verify."""
         head = datagram[:14]
         assert struct.unpack("<IBB", head[:6]) == (self.connection_id, 0, 3)
+        body = self._opened(head, head[:4] + head[6:], datagram[14:])
+        return None if body is None else (struct.unpack("<Q", head[6:])[0], body)
+
+    def _opened(self, head: bytes, nonce: bytes, sealed: bytes) -> bytes | None:
+        if self.suite == AEGIS_128L:
+            return aegis.open_sealed(self.receive_key, nonce + bytes(4), head, sealed)
         try:
-            body = ChaCha20Poly1305(self.receive_key).decrypt(head[:4] + head[6:], datagram[14:], head)
+            return ChaCha20Poly1305(self.receive_key).decrypt(nonce, sealed, head)
         except InvalidTag:
             return None
-        return struct.unpack("<Q", head[6:])[0], body
 
     def receive(self, datagram: bytes) -> list[bytes]:
         """Open a datagram, take its acks, note it as stored, and give its frames."""
@@ -140,20 +150,20 @@ class Sealed:
         return list(frames(body[block.length:]))
 
 
-def session_keys(split: tuple[bytes, bytes, bytes]) -> tuple[bytes, bytes]:
+def session_keys(split: tuple[bytes, bytes, bytes], suite: int) -> tuple[bytes, bytes]:
     """Keys of epoch 0: (client to server, server to client)."""
-    return keys.derive(split[0], 1, 0), keys.derive(split[1], 1, 0)
+    return keys.derive(split[0], suite, 0), keys.derive(split[1], suite, 0)
 
 
 class Client:
     """The client's side of sections 2 to 4."""
 
     def __init__(self, server_key: bytes, ephemeral: bytes, *, schema_hash: int = 0, mtu: int = 1200,
-                 build: int = 0, ack_delay_ms: int = 25, token: bytes = b"") -> None:
+                 build: int = 0, ack_delay_ms: int = 25, token: bytes = b"", suites: int = 1) -> None:
         self.server_key, self.secret = server_key, ephemeral
         self.public = keys.public_key(ephemeral)
-        self.mtu = mtu
-        self.payload = struct.pack("<QIBBHH", schema_hash, build, 1, ack_delay_ms, mtu, len(token)) + token
+        self.mtu, self.suites = mtu, suites
+        self.payload = struct.pack("<QIBBHH", schema_hash, build, suites, ack_delay_ms, mtu, len(token)) + token
         self.connect_datagram = b""
         self.session: Sealed | None = None
         self.rejected: tuple[int, list[tuple[int, int]]] | None = None
@@ -193,9 +203,11 @@ class Client:
                  "idle_timeout_ms")
         self.accepted = dict(zip(names, struct.unpack_from("<BBHIIHBBI", payload), strict=True))
         assert not any(payload[20:]) and self.accepted["mtu"] == len(datagram) <= self.mtu
-        assert self.accepted["connection_id"] and self.accepted["suite"] == 1 and not self.accepted["reserved"]
-        to_server, to_client = session_keys(self.noise.split())
-        self.session = Sealed(self.accepted["connection_id"], to_server, to_client)
+        suite = self.accepted["suite"]
+        assert self.accepted["connection_id"] and not self.accepted["reserved"]
+        assert suite == CHACHA20_POLY1305 or (suite == AEGIS_128L and self.suites & 2)
+        to_server, to_client = session_keys(self.noise.split(), suite)
+        self.session = Sealed(self.accepted["connection_id"], to_server, to_client, suite)
 
 
 @dataclass
@@ -212,6 +224,7 @@ class Server:
     tick_hz: int = 60
     ack_delay_ms: int = 25
     idle_timeout_ms: int = 15000
+    suites: int = 1
     session: Sealed | None = None
 
     def cookie(self, hello: bytes, now_s: int, random: bytes) -> bytes:
@@ -236,15 +249,16 @@ class Server:
         assert fields["mtu"] == len(connect) and fields["suites"] & 1
         self.token = payload[18:end]
         self.echo, self.claimed = connect[6:14], len(connect)
+        self.suite = AEGIS_128L if fields["suites"] & self.suites & 2 else CHACHA20_POLY1305
         return fields
 
     def accept(self, connection_id: int, ephemeral: bytes) -> bytes:
         mtu = min(self.mtu, self.claimed)
-        fields = struct.pack("<BBHIIHBBI", 0, 1, mtu, connection_id, self.tick, self.tick_hz, self.ack_delay_ms, 0,
-                             self.idle_timeout_ms)
+        fields = struct.pack("<BBHIIHBBI", 0, self.suite, mtu, connection_id, self.tick, self.tick_hz,
+                             self.ack_delay_ms, 0, self.idle_timeout_ms)
         datagram = self._message_2(ACCEPTED, fields, mtu, ephemeral)
-        to_server, to_client = session_keys(self.noise.split())
-        self.session = Sealed(connection_id, to_client, to_server)
+        to_server, to_client = session_keys(self.noise.split(), self.suite)
+        self.session = Sealed(connection_id, to_client, to_server, self.suite)
         return datagram
 
     def reject(self, reason: int, classes: list[tuple[int, int]], ephemeral: bytes, detail: int = 0) -> bytes:

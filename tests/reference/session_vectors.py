@@ -20,13 +20,14 @@ CLASSES = [(1, 11), (2, 22)]
 VECTORS = Path(__file__).parents[1] / "vectors"
 
 
-def exchange(schema_hash: int) -> tuple[dict[str, Any], protocol.Client, protocol.Server]:
+def exchange(schema_hash: int, suites: int = 1) -> tuple[dict[str, Any], protocol.Client, protocol.Server]:
     """HELLO, COOKIE, CONNECT and the answer, with everything they were made of."""
     client_random, server_random = drbg.Generator(CLIENT_SEED), drbg.Generator(SERVER_SEED)
     client_random.fill(2 * 8)
     server_random.fill(3 * 8)
-    client = protocol.Client(keys.public_key(STATIC), client_random.fill(32), schema_hash=schema_hash)
-    server = protocol.Server(STATIC, server_random.fill(32), MAPPED, CLIENT[1], schema_hash=SCHEMA)
+    client = protocol.Client(keys.public_key(STATIC), client_random.fill(32), schema_hash=schema_hash,
+                             suites=suites)
+    server = protocol.Server(STATIC, server_random.fill(32), MAPPED, CLIENT[1], schema_hash=SCHEMA, suites=suites)
     hello = client.hello()
     cookie = server.cookie(hello, NOW_US // 1_000_000, server_random.fill(8))
     connect = client.connect(cookie)
@@ -38,13 +39,14 @@ def exchange(schema_hash: int) -> tuple[dict[str, Any], protocol.Client, protoco
         answer = server.reject(6, CLASSES, server_random.fill(32))
     client.answer(answer)
     row: dict[str, Any] = {
-        "schema_hash": schema_hash, "client_ephemeral_private": client.secret.hex(),
+        "schema_hash": schema_hash, "suites": suites, "client_ephemeral_private": client.secret.hex(),
         "cookie_secret": server.cookie_secret.hex(),
         "hello": hello.hex(), "cookie": cookie.hex(), "connect": connect.hex(), "answer": answer.hex(),
     }
     if client.session is not None:
         row |= {"connection_id": client.session.connection_id, "client_to_server": client.session.send_key.hex(),
-                "server_to_client": client.session.receive_key.hex(), "accepted": client.accepted}
+                "server_to_client": client.session.receive_key.hex(), "accepted": client.accepted,
+                "confirm": client.session.seal(b"\0\2\7\0", 0).hex()}
     else:
         row |= {"rejected": client.rejected}
     return row, client, server
@@ -57,7 +59,7 @@ def handshakes() -> dict[str, Any]:
         "static_private": STATIC.hex(), "static_public": keys.public_key(STATIC).hex(),
         "server_seed": SERVER_SEED.hex(), "client_seed": CLIENT_SEED.hex(), "now_us": NOW_US,
         "server": SERVER, "client": CLIENT, "server_schema_hash": SCHEMA, "server_classes": CLASSES,
-        "exchanges": [exchange(SCHEMA)[0], exchange(8)[0]],
+        "exchanges": [exchange(SCHEMA)[0], exchange(8)[0], exchange(SCHEMA, 3)[0]],
         "other_version": {"hello": other.hex(),
                           "answer": protocol.handshake(protocol.VERSIONS, bytes(8), struct.pack("<BH", 1, 1)).hex()},
     }

@@ -49,7 +49,7 @@ def test_every_key_can_be_set_everywhere_and_refuses_what_is_out_of_range(key: c
 MISTAKES = {
     "[server]\nprot = 1": "no key 'prot'; did you mean 'port'?",
     "[server]\nbots = 1": r"bots belongs under \[demo\]; move it there",
-    "[sever]\nport = 1": r"\[sever\] is no section; the sections are server, limits, demo",
+    "[sever]\nport = 1": r"\[sever\] is no section; the sections are server, limits, security, demo",
     "port = 1": r"port stands outside a section; put it under \[server\]",
     "[server]\nport = 'x'": "port is 'x'; give a whole number, 0 to 65,535",
     "[server]\nport = true": "port is True; give a whole number",
@@ -87,5 +87,6 @@ def test_every_limit_reaches_the_server() -> None:
     settings = config.load({}, environment={"SHADOWLAND_IDLE_TIMEOUT_S": "2.5", "SHADOWLAND_SESSION_BLOCKS": "64"})
     passed = config.limits(settings)
     assert passed["idle_timeout_us"] == 2_500_000 and passed["session_blocks"] == 64
-    names = {key.name for key in config.KEYS.values() if key.section == "limits"} - {"capacity", "entities"}
+    names = {key.name for key in config.KEYS.values() if key.section in ("limits", "security")}
+    names -= {"capacity", "entities"}
     assert {re.sub(r"_s$", "_us", name) for name in names} == passed.keys()

@@ -77,24 +77,26 @@ class Desk:
 
 
 def server_desk(*, capacity: int = 16, schema_hash: int = 7, mtu: int = 1200, half_open: int = 64,
-                half_open_per_prefix: int = 64,
+                half_open_per_prefix: int = 64, cipher: str = "chacha20-poly1305",
                 schema_classes: tuple[tuple[int, int], ...] = ((1, 11), (2, 22))) -> Desk:
     return Desk(Endpoint("server", capacity=capacity, seed=b"s" * 32, identity_secret=IDENTITY, schema_hash=schema_hash,
                          schema_classes=schema_classes, mtu=mtu, half_open=half_open,
-                         half_open_per_prefix=half_open_per_prefix))
+                         half_open_per_prefix=half_open_per_prefix, cipher=cipher))
 
 
-def client_desk(server_key: bytes = SERVER_KEY, *, mtu: int = 1200, connect_timeout_us: int = 5 * SECOND) -> Desk:
+def client_desk(server_key: bytes = SERVER_KEY, *, mtu: int = 1200, connect_timeout_us: int = 5 * SECOND,
+                cipher: str = "chacha20-poly1305") -> Desk:
     """A client that has begun to connect."""
     desk = Desk(Endpoint("client", capacity=4, seed=b"c" * 32, schema_hash=7, mtu=mtu,
-                         connect_timeout_us=connect_timeout_us))
+                         connect_timeout_us=connect_timeout_us, cipher=cipher))
     desk.endpoint.connect(SERVER, server_key, desk.now_us)
     return desk
 
 
-def reference_client(number: int = 1, *, schema_hash: int = 7, mtu: int = 1200, token: bytes = b"") -> protocol.Client:
+def reference_client(number: int = 1, *, schema_hash: int = 7, mtu: int = 1200, token: bytes = b"",
+                     suites: int = 1) -> protocol.Client:
     return protocol.Client(SERVER_KEY, bytes([number & 0xFF, number >> 8]) * 16, schema_hash=schema_hash, mtu=mtu,
-                           token=token)
+                           token=token, suites=suites)
 
 
 def get_cookie(desk: Desk, client: protocol.Client, source: tuple[str, int] = CLIENT) -> bytes:

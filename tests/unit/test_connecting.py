@@ -186,8 +186,8 @@ def test_a_reason_that_does_not_exist_becomes_a_protocol_violation(reason: int) 
 
 
 @pytest.mark.parametrize("fields", [
-    {"suite": 2}, {"suite": 0}, {"mtu": 1149}, {"mtu": 1201}, {"mtu": 1199}, {"connection_id": 0}, {"reserved": 1},
-    {"idle_timeout_ms": 0}, {"padding": 1},
+    {"suite": 2}, {"suite": 0}, {"suite": 3}, {"mtu": 1149}, {"mtu": 1201}, {"mtu": 1199}, {"connection_id": 0},
+    {"reserved": 1}, {"idle_timeout_ms": 0}, {"padding": 1},
 ])
 def test_an_accepted_that_is_not_as_prescribed_ends_the_attempt(fields: dict[str, int]) -> None:
     desk, server = client_desk(), reference_server()

@@ -2,6 +2,8 @@ from typing import Final, Self, final
 
 CHACHA20_POLY1305: Final[int]
 AEGIS_128L: Final[int]
+NAMES: dict[int, str]
+TAG_SIZES: dict[int, int]
 
 def key_size(suite: int) -> int: ...
 

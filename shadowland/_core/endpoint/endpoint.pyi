@@ -8,6 +8,7 @@ from shadowland._core.base.batch import DatagramBatch
 SNAPSHOT_LIMIT: int
 UNRELIABLE_LIMIT: int
 RELIABLE_LIMIT: int
+CIPHERS: tuple[str, ...]
 STATS_DTYPE: np.dtype[np.void]
 
 @final
@@ -37,6 +38,7 @@ class Endpoint:
         outbox_bytes: int = 0,
         blocks: int = 0,
         session_blocks: int = 1024,
+        cipher: str = "auto",
     ) -> None: ...
     @property
     def role(self) -> str: ...
