@@ -22,7 +22,7 @@ export SHADOWLAND_VECTORS
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test quick pytest bench compare lint lint-python lint-cython stubs wheel annotate attack demo clean
+.PHONY: help build debug test quick pytest bench peers compare lint lint-python lint-cython stubs wheel annotate attack demo clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -106,6 +106,12 @@ annotate: build ## Cython's annotated HTML of ROOM= (as in session/replay), in b
 
 bench: build ## measure: make bench NAME=echo ARGS="--rounds 5", its JSON line last
 	@$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
+
+# pyenet asks for a Cython of before version 1, which it needs only to be built; ours must stay.
+peers: build ## ours beside pyenet and aioquic over a bad network: goodput, CPU, time to deliver
+	@$(BIN)/python -m pip install -qq --no-deps pyenet
+	@$(BIN)/python -m pip install -qq aioquic
+	@$(BIN)/python -m benchmarks.peers --seconds 5 $(ARGS)
 
 compare: build ## two results of one benchmark side by side: make compare A=before.json B=after.json
 	@$(BIN)/python -m benchmarks.compare $(A) $(B)
