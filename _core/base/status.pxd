@@ -46,7 +46,9 @@ cdef enum:
     DROP_KERNEL_OVERFLOW = 35
     DROP_SEND_FAILED = 36
     DROP_UNEXPECTED = 37
-    DROP_REASONS = 38                               # how many there are: the size of an array of counters
+    DROP_GUARDED = 38
+    DROP_BANNED = 39
+    DROP_REASONS = 40                               # how many there are: the size of an array of counters
 
 cdef enum:
     BYE_NONE = 0
@@ -66,7 +68,9 @@ cdef enum:
     BYE_CAPACITY = 14
     BYE_INTERNAL_ERROR = 15
     BYE_BAD_TOKEN = 16
-    BYE_REASONS = 17                                # how many there are
+    BYE_BANNED = 17
+    BYE_RATE_LIMITED = 18
+    BYE_REASONS = 19                                # how many there are
 
 cdef enum:                                          # what is wrong with a connect token: said beside BAD_TOKEN
     TOKEN_FINE = 0

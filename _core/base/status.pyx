@@ -47,6 +47,9 @@ _DROPS = (
      "The kernel's receive buffer was full; raise net.core.rmem_max and the socket's buffer."),
     (DROP_SEND_FAILED, "SEND_FAILED", "The operating system refused to send the datagram."),
     (DROP_UNEXPECTED, "UNEXPECTED", "The datagram is well-formed but makes no sense in this state."),
+    (DROP_GUARDED, "GUARDED",
+     "A rule of the guard refused it: its source, or all of its sort together, sent too much."),
+    (DROP_BANNED, "BANNED", "The address, proven by a cookie, is banned and was told so, or too many were just now."),
 )
 
 _BYES = (
@@ -67,6 +70,8 @@ _BYES = (
     (BYE_CAPACITY, "CAPACITY", "A limit of this process was reached and the session could not go on."),
     (BYE_INTERNAL_ERROR, "INTERNAL_ERROR", "The peer met an error of its own."),
     (BYE_BAD_TOKEN, "BAD_TOKEN", "The server does not take the connect token, or wants one."),
+    (BYE_BANNED, "BANNED", "The client's address is banned from this server for a time."),
+    (BYE_RATE_LIMITED, "RATE_LIMITED", "The peer sent far more than it is allowed."),
 )
 
 _TOKENS = (

@@ -45,6 +45,8 @@ cdef struct Sodium:
                         unsigned long long data_length, const uint8_t* secret) noexcept nogil
     int (*ed25519_verify)(const uint8_t* signature, const uint8_t* data, unsigned long long length,
                           const uint8_t* public) noexcept nogil
+    int (*shorthash)(uint8_t* out, const uint8_t* data, unsigned long long length,
+                     const uint8_t* key) noexcept nogil     # SipHash-2-4: 8 bytes, key of 16
     void (*memzero)(void* data, size_t length) noexcept nogil      # not optimised away, unlike memset
     int (*memcmp)(const void* one, const void* other, size_t length) noexcept nogil    # constant time; 0 if equal
     int has_aes                                             # 1 if this CPU runs AEGIS-128L with AES instructions

@@ -66,6 +66,8 @@ cdef int _fill(void* library, str path, Sodium* table) except -1:
     table.ed25519_verify = <int (*)(
         const uint8_t*, const uint8_t*, unsigned long long, const uint8_t*) noexcept nogil> _symbol(
         library, "crypto_sign_ed25519_verify_detached", path)
+    table.shorthash = <int (*)(uint8_t*, const uint8_t*, unsigned long long, const uint8_t*) noexcept nogil> _symbol(
+        library, "crypto_shorthash_siphash24", path)
     table.memzero = <void (*)(void*, size_t) noexcept nogil> _symbol(library, "sodium_memzero", path)
     table.memcmp = <int (*)(const void*, const void*, size_t) noexcept nogil> _symbol(library, "sodium_memcmp", path)
     # Optional: without it suite 2 is simply not offered.
@@ -99,6 +101,11 @@ cdef int _test_hashes(const Sodium* table) except -1:
     table.hmac_update(state, b"what do ya want for nothing?", 28)
     table.hmac_final(state, out)
     _expect(out, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", "HMAC-SHA256")
+    # Aumasson and Bernstein, "SipHash: a fast short-input PRF", appendix A
+    for i in range(16):
+        out[i] = i
+    table.shorthash(out + 16, out, 15, out)
+    _expect(out + 16, "e545be4961ca29a1", "SipHash-2-4")
     # RFC 8439, appendix A.1, test vector 1
     table.keystream(out, 64, zeros, zeros)
     _expect(out, "76b8e0ada0f13d90405d6ae55386bd28bdd219b8a08ded1aa836efcc8b770dc7"

@@ -12,6 +12,7 @@ from libc.string cimport memcmp, memset
 from shadowland._core.base.batch cimport Batch
 from shadowland._core.base.records cimport Datagram, address_same
 from shadowland._core.base.status cimport (
+    BYE_BANNED,
     BYE_NONE,
     BYE_SCHEMA_MISMATCH,
     BYE_SERVER_FULL,
@@ -39,6 +40,7 @@ from shadowland._core.crypto.noise cimport (
 )
 from shadowland._core.crypto.sodium cimport sodium
 from shadowland._core.crypto.token cimport TOKEN_LARGEST
+from shadowland._core.endpoint.guarded cimport CONNECT_BANNED, CONNECT_REFUSED, connect_admitted, proven_admitted
 from shadowland._core.endpoint.halfopen cimport half_open_take, prefix_bucket, prefix_of
 from shadowland._core.endpoint.handshake cimport (
     ANSWER_OVERHEAD,
@@ -193,7 +195,7 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
     cdef Claim claim
     cdef NoiseState noise
     cdef HalfOpen* half
-    cdef int status
+    cdef int status, admitted
     memset(&claim, 0, sizeof(Claim))
     if length < MTU_MINIMUM:
         drop(state, DROP_BAD_PADDING)
@@ -202,6 +204,8 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
                           <int64_t>(now_us // 1000000), data + HEADER_SIZE + 2)
     if status != 0:
         drop(state, status)
+        return
+    if not proven_admitted(state, datagram, now_us):
         return
     index = table_find(&state.echoes, echo)
     if index != <uint32_t>TABLE_NONE:
@@ -216,6 +220,9 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
     if table_find(&state.spent, echo) != <uint32_t>TABLE_NONE:
         drop(state, DROP_EPHEMERAL_REUSED)          # it became a session already: a replay gets nothing
         return
+    admitted = connect_admitted(state, datagram, now_us)
+    if admitted == CONNECT_REFUSED:
+        return
     prologue_of(data, prologue)
     noise_nk_responder_start(&noise, prologue, sizeof(prologue), state.identity_secret, state.identity_public)
     state.handshakes += 1
@@ -227,7 +234,9 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
         noise_wipe(&noise)
         drop(state, DROP_HANDSHAKE_FAILED)
         return
-    if get64(payload) != state.schema_hash:
+    if admitted == CONNECT_BANNED:
+        reason = BYE_BANNED
+    elif get64(payload) != state.schema_hash:
         reason = BYE_SCHEMA_MISMATCH
     elif state.live + state.promised >= state.limits.capacity:
         reason = BYE_SERVER_FULL
@@ -253,7 +262,7 @@ cdef inline void server_handshake(EndpointState* state, const Header* header, co
         drop(state, DROP_BAD_CRC)
         return
     if get16(data + HEADER_SIZE) != PROTOCOL_VERSION:
-        answer_version(state, header, datagram, replies)
+        answer_version(state, header, datagram, replies, now_us)
         return
     rotate_cookie_secret(state, now_us)
     if header.channel == KIND_HELLO:

@@ -11,6 +11,7 @@ from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from shadowland._core.base.records cimport Address
 from shadowland._core.crypto.aead cimport AeadKey
+from shadowland._core.guard.guard cimport SessionBuckets
 from shadowland._core.session.ack cimport AckState
 from shadowland._core.session.channel cimport ReliableReceive, ReliableSend
 from shadowland._core.session.recovery cimport Recovery
@@ -102,6 +103,7 @@ cdef struct Connection:
     uint16_t peer_tick_hz
     Address remote
     Address local
+    SessionBuckets guarded      # server: what this session used of its allowances
     AeadKey send_key
     AeadKey receive_key
     ReplayWindow replay

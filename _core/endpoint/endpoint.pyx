@@ -53,6 +53,7 @@ from shadowland._core.endpoint.state cimport (
     connection_of,
 )
 from shadowland._core.endpoint.stats cimport StatsRecord, fill_stats
+from shadowland._core.guard.guard cimport Guard
 from shadowland._core.session.channel cimport BLOCKS_LEAST, RELIABLE_MESSAGE_LIMIT
 
 from shadowland._core.base import records as _records
@@ -110,6 +111,7 @@ cdef class Endpoint:
     cipher             "auto": AEGIS-128L where both sides have AES instructions; or "chacha20-poly1305".
     blocks, session_blocks         256-byte blocks for reliable messages and fragments, in all and per session and
     direction.
+    guard              server: who may make it work how much; none: everybody.
 
     Errors: UsageError for a value out of range, MemoryError when memory is short.
     """
@@ -120,6 +122,7 @@ cdef class Endpoint:
         half_open: int = 1024, half_open_per_prefix: int = 256, half_open_us: int = 5_000_000,
         ping_us: int = 5_000_000, max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0,
         outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 1024, cipher: str = "auto",
+        Guard guard = None,
     ) -> None:
         cdef EndpointState* state = &self.state
         if self._role is not None:
@@ -161,6 +164,10 @@ cdef class Endpoint:
             state.class_ids[i] = class_id
             state.class_digests[i] = digest
         self._role = role
+        if guard is None:
+            guard = Guard(bytes(16), 8, 1)          # without rules it passes everything
+        self._guard = guard
+        state.guard = &guard.state
         drbg_init(&state.drbg, <const uint8_t*>PyBytes_AS_STRING(seed))
         self._allocate()
         if identity_secret is not None:

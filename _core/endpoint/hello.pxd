@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 
 from shadowland._core.base.batch cimport Batch, batch_data, batch_next
 from shadowland._core.base.records cimport Datagram
-from shadowland._core.base.status cimport DROP_BAD_PADDING, DROP_BAD_VERSION, DROP_REPLIES_FULL
+from shadowland._core.base.status cimport DROP_BAD_PADDING, DROP_BAD_VERSION, DROP_GUARDED, DROP_REPLIES_FULL
 from shadowland._core.crypto.cookie cimport COOKIE_ROTATE_S, COOKIE_SIZE, cookie_make, cookie_rotate
 from shadowland._core.crypto.drbg cimport drbg_fill
 from shadowland._core.crypto.sodium cimport sodium
@@ -27,6 +27,7 @@ from shadowland._core.endpoint.handshake cimport (
     put16,
 )
 from shadowland._core.endpoint.state cimport EndpointState, drop
+from shadowland._core.guard.guard cimport guard_hello
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
 cdef inline void rotate_cookie_secret(EndpointState* state, uint64_t now_us) noexcept nogil:
@@ -59,6 +60,9 @@ cdef inline void answer_hello(EndpointState* state, const uint8_t* data, const D
     if datagram.length != HELLO_SIZE or not all_zero(data + HEADER_SIZE + 34, HELLO_SIZE - HEADER_SIZE - 38):
         drop(state, DROP_BAD_PADDING)
         return
+    if not guard_hello(state.guard, now_us):
+        drop(state, DROP_GUARDED)
+        return
     state.accepted += 1
     drbg_fill(&state.drbg, random, 8)
     handshake_begin(out, KIND_COOKIE, get64(data + HEADER_SIZE + 2))
@@ -69,11 +73,11 @@ cdef inline void answer_hello(EndpointState* state, const uint8_t* data, const D
     reply(state, replies, out, COOKIE_DATAGRAM_SIZE, datagram)
 
 cdef inline void answer_version(EndpointState* state, const Header* header, const Datagram* datagram,
-                                Batch* replies) noexcept nogil:
+                                Batch* replies, uint64_t now_us) noexcept nogil:
     """Another version: say what this server speaks. Only to what is at least as long as the answer."""
     cdef uint8_t out[VERSION_DATAGRAM_SIZE]
     drop(state, DROP_BAD_VERSION)
-    if datagram.length < HELLO_SIZE:
+    if datagram.length < HELLO_SIZE or not guard_hello(state.guard, now_us):
         return
     handshake_begin(out, KIND_VERSION, header.sequence)
     out[HEADER_SIZE + 2] = 1

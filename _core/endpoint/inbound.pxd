@@ -31,6 +31,7 @@ from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
 from shadowland._core.endpoint.control cimport FRAME_ELICITS, FRAME_ENDED, FRAME_FINE, FRAME_NOT_KEPT
 from shadowland._core.endpoint.delivery cimport connection_close, connection_deadline, read_acks
 from shadowland._core.endpoint.frames cimport deliver_ready, read_frame
+from shadowland._core.endpoint.guarded cimport session_admitted, session_judged
 from shadowland._core.endpoint.join cimport half_open_packet
 from shadowland._core.endpoint.state cimport (
     HALF_BIT,
@@ -62,6 +63,7 @@ cdef inline void read_body(EndpointState* state, Connection* connection, const u
     cdef int reason
     if used < 0:
         drop(state, DROP_BAD_ACK_BLOCK)
+        state.bad += 1
         return
     state.accepted += 1
     connection.packets_in += 1
@@ -101,6 +103,7 @@ cdef inline void read_body(EndpointState* state, Connection* connection, const u
 cdef inline void session_datagram(EndpointState* state, Header* header, uint8_t* data, const Datagram* datagram,
                                   uint64_t now_us) noexcept nogil:
     cdef uint32_t slot, length = datagram.length, sealed
+    cdef uint64_t bad
     cdef Connection* connection
     if header.channel != 0 or header.flags != FLAGS_SESSION:
         drop(state, DROP_BAD_FLAGS)
@@ -134,14 +137,19 @@ cdef inline void session_datagram(EndpointState* state, Header* header, uint8_t*
     if header.sequence > connection.replay.newest and header.sequence - connection.replay.newest > SEQUENCE_JUMP_LIMIT:
         drop(state, DROP_SEQUENCE_JUMP)
         connection_close(state, connection, BYE_SEQUENCE_JUMP, now_us)
+        session_judged(state, connection, state.bad, datagram.time_us)
         return
     if not replay_commit(&connection.replay, header.sequence):
         drop(state, DROP_REPLAYED)
         return
+    if not session_admitted(state, connection, length, datagram.time_us):
+        return
     sealed = HEADER_SIZE + connection.receive_key.tag_size
+    bad = state.bad
     connection.bytes_in += length
     connection.local = datagram.local               # answers leave from where the peer reached us
     read_body(state, connection, data + HEADER_SIZE, length - sealed, header.sequence, datagram.time_us)
+    session_judged(state, connection, bad, datagram.time_us)
 
 cdef inline void prefetch_session(EndpointState* state, const uint8_t* data, const Datagram* datagram) noexcept nogil:
     """Ask for what a datagram further on will need: sessions come in any order, so the cache rarely has their lines."""
@@ -158,6 +166,7 @@ cdef inline void prefetch_session(EndpointState* state, const uint8_t* data, con
     prefetch(first + CACHE_LINE)
     prefetch(first + 2 * CACHE_LINE)
     prefetch(first + 3 * CACHE_LINE)
+    prefetch(&state.connections[slot].guarded)
     prefetch(&state.connections[slot].receive_key)
     prefetch(&state.connections[slot].replay)
     prefetch(&state.connections[slot].replay.words[(header.sequence >> 6) & REPLAY_WORD_MASK])

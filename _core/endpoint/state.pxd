@@ -17,9 +17,14 @@ from shadowland._core.base.status cimport (
     BYE_NONE,
     BYE_PROTOCOL_VIOLATION,
     BYE_REASONS,
+    DROP_BAD_FRAGMENT,
+    DROP_BAD_FRAME,
     DROP_FRAGMENT_EXPIRED,
     DROP_FRAGMENTS_FULL,
     DROP_REASONS,
+    DROP_UNEXPECTED,
+    DROP_UNKNOWN_CHANNEL,
+    DROP_UNKNOWN_MESSAGE,
 )
 from shadowland._core.crypto.aead cimport AeadKey
 from shadowland._core.crypto.cookie cimport CookieSecret
@@ -29,6 +34,7 @@ from shadowland._core.crypto.token cimport TOKEN_LARGEST
 from shadowland._core.endpoint.connection cimport NODE_NONE, STATE_FREE, Connection
 from shadowland._core.endpoint.table cimport Table
 from shadowland._core.endpoint.trust cimport Trust
+from shadowland._core.guard.guard cimport GuardState
 from shadowland._core.session.fragment cimport Fragments
 
 cdef enum:
@@ -176,6 +182,8 @@ cdef struct EndpointState:
     uint64_t sent
     uint64_t bytes_out
     uint64_t handshakes         # Diffie-Hellman exchanges done
+    GuardState* guard           # the Guard that endpoint.pyx keeps alive
+    uint64_t bad                # messages that no honest peer sends, so far
     uint64_t events_lost        # snapshot events that found no room (the world counts them as lost by age)
     uint64_t drops[DROP_REASONS]
     uint64_t message_drops[DROP_REASONS]
@@ -187,9 +195,15 @@ cdef inline void drop(EndpointState* state, int reason) noexcept nogil:
     """A datagram ends here."""
     state.drops[reason] += 1
 
+cdef inline bint is_bad(int reason) noexcept nogil:
+    """What a correct peer never sends, on whatever network: the guard scores it."""
+    return (reason == DROP_BAD_FRAME or reason == DROP_UNKNOWN_CHANNEL or reason == DROP_UNKNOWN_MESSAGE
+            or reason == DROP_BAD_FRAGMENT or reason == DROP_UNEXPECTED)
+
 cdef inline void drop_message(EndpointState* state, int reason) noexcept nogil:
     """A message inside an accepted datagram ends here."""
     state.message_drops[reason] += 1
+    state.bad += is_bad(reason)
 
 cdef inline uint8_t reason_of(uint8_t value) noexcept nogil:
     """A disconnect reason that a peer named: what is none of ours becomes PROTOCOL_VIOLATION."""

@@ -1,6 +1,7 @@
 """Who may import whom. Reads imports and cimports out of sources and says which of them go up or sideways.
 
     base <- wire <- crypto, compress <- session <- endpoint
+                    crypto <- guard             <- endpoint
                  <- udp, world          beside endpoint: they know neither it, nor session, nor each other
 
 `_core` knows nothing above itself; `server_app` and examples know only the public names of `shadowland`.
@@ -17,7 +18,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "crypto": {"base", "wire"},
     "compress": {"base", "wire"},
     "session": {"base", "wire", "crypto", "compress"},
-    "endpoint": {"base", "wire", "crypto", "compress", "session"},
+    "guard": {"base", "crypto"},
+    "endpoint": {"base", "wire", "crypto", "compress", "session", "guard"},
     "udp": {"base", "wire"},
     "world": {"base", "wire"},
 }

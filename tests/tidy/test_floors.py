@@ -44,6 +44,8 @@ BAD = {
     "udp knows no endpoint": ("_core/udp/x.pyx", "from shadowland._core.endpoint.table import a"),
     "udp and world are neighbours": ("_core/udp/x.pxd", "from shadowland._core.world.grid cimport a"),
     "world knows no endpoint": ("_core/world/x.pxd", "from shadowland._core.endpoint.table cimport a"),
+    "guard knows no session": ("_core/guard/x.pxd", "from shadowland._core.session.replay cimport a"),
+    "guard knows no endpoint": ("_core/guard/x.pyx", "from shadowland._core.endpoint.table import a"),
     "endpoint knows no udp": ("_core/endpoint/x.pxd", "from shadowland._core.udp.mmsg cimport a"),
     "core knows nothing public": ("_core/endpoint/x.pyx", "from shadowland.tools import decode"),
     "core knows nothing public, plainly": ("_core/endpoint/x.pyx", "import shadowland"),

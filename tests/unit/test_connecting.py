@@ -177,7 +177,7 @@ def test_a_rejection_is_told_at_once(reason: DisconnectReason) -> None:
     assert not desk.wait(SECOND)
 
 
-@pytest.mark.parametrize("reason", [17, 99, 255])
+@pytest.mark.parametrize("reason", [len(DisconnectReason), 99, 255])
 def test_a_reason_that_does_not_exist_becomes_a_protocol_violation(reason: int) -> None:
     desk, server = client_desk(), reference_server()
     server.read_connect(connecting(desk, server), 5)

@@ -244,7 +244,7 @@ def test_a_session_ends_when_the_peer_says_so_and_forgets_at_once(live: Live) ->
     assert desk.give(session.packet(b"\0\1x"))[0] == DropReason.UNKNOWN_CONNECTION
 
 
-@pytest.mark.parametrize("reason", [0, 17, 200, 255])
+@pytest.mark.parametrize("reason", [0, len(DisconnectReason), 200, 255])
 def test_a_close_reason_that_does_not_exist_becomes_a_protocol_violation(live: Live, reason: int) -> None:
     desk, session = live
     desk.give(session.packet(bytes([CONTROL, protocol.CLOSE, reason])))

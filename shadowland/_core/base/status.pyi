@@ -41,6 +41,8 @@ class DropReason(IntEnum):
     KERNEL_OVERFLOW = 35
     SEND_FAILED = 36
     UNEXPECTED = 37
+    GUARDED = 38
+    BANNED = 39
 
 class DisconnectReason(IntEnum):
     @property
@@ -62,6 +64,8 @@ class DisconnectReason(IntEnum):
     CAPACITY = 14
     INTERNAL_ERROR = 15
     BAD_TOKEN = 16
+    BANNED = 17
+    RATE_LIMITED = 18
 
 class TokenProblem(IntEnum):
     @property

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shadowland._core.base.batch import DatagramBatch
+from shadowland._core.guard.guard import Guard
 
 SNAPSHOT_LIMIT: int
 UNRELIABLE_LIMIT: int
@@ -39,6 +40,7 @@ class Endpoint:
         blocks: int = 0,
         session_blocks: int = 1024,
         cipher: str = "auto",
+        guard: Guard | None = None,
     ) -> None: ...
     @property
     def role(self) -> str: ...

@@ -1,0 +1,112 @@
+"""Where the guard stands in the path of a datagram (docs/guard.md): what it says is done here.
+
+Owner    Works on the endpoint's state and its guard; owns nothing.
+Limit    As the guard's rules say. An endpoint without rules passes everything.
+Threads  One at a time.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from shadowland._core.base.records cimport Datagram
+from shadowland._core.base.status cimport (
+    BYE_ACK_OF_UNSENT,
+    BYE_BANNED,
+    BYE_FLOW_VIOLATION,
+    BYE_PROTOCOL_VIOLATION,
+    BYE_RATE_LIMITED,
+    BYE_SEQUENCE_JUMP,
+    DROP_BANNED,
+    DROP_GUARDED,
+)
+from shadowland._core.endpoint.connection cimport STATE_CLOSING, STATE_FREE, Connection
+from shadowland._core.endpoint.delivery cimport connection_close
+from shadowland._core.endpoint.state cimport EndpointState, drop
+from shadowland._core.guard.guard cimport (
+    ACTION_BAN,
+    ACTION_CLOSE,
+    DOOR_HANDSHAKE,
+    DOOR_OUTSIDE,
+    Rule,
+    guard_allowed,
+    guard_bad,
+    guard_ban,
+    guard_banned,
+    guard_session,
+    guard_sources,
+    guard_tell,
+)
+
+cdef enum:
+    VIOLATION_SCORE = 10                # a breach that ends the session counts as so many malformed messages
+
+    CONNECT_REFUSED = 0
+    CONNECT_WELCOME = 1
+    CONNECT_BANNED = 2                  # spend one key exchange on saying so
+
+cdef inline void punish(EndpointState* state, Connection* connection, const Rule* rule, uint8_t reason,
+                        uint64_t now_us) noexcept nogil:
+    """What a rule that a session broke asks for."""
+    if rule.action == ACTION_BAN:
+        if not guard_allowed(state.guard, &connection.remote):
+            guard_ban(state.guard, &connection.remote, rule, now_us)
+            reason = BYE_BANNED
+        connection_close(state, connection, reason, now_us)
+    elif rule.action == ACTION_CLOSE:
+        connection_close(state, connection, reason, now_us)
+
+cdef inline bint session_admitted(EndpointState* state, Connection* connection, uint32_t length,
+                                  uint64_t now_us) noexcept nogil:
+    """A packet opened: whether its session may send that much. If not it is dropped, unacknowledged."""
+    cdef Rule* rule = guard_session(state.guard, &connection.guarded, length, now_us)
+    if rule == NULL:
+        return True
+    drop(state, DROP_GUARDED)
+    punish(state, connection, rule, BYE_RATE_LIMITED, now_us)
+    return False
+
+cdef inline bint is_violation(uint8_t reason) noexcept nogil:
+    return (reason == BYE_PROTOCOL_VIOLATION or reason == BYE_FLOW_VIOLATION or reason == BYE_ACK_OF_UNSENT
+            or reason == BYE_SEQUENCE_JUMP)
+
+cdef inline void session_judged(EndpointState* state, Connection* connection, uint64_t bad,
+                                uint64_t now_us) noexcept nogil:
+    """A packet that opened was read; before it `state.bad` was `bad`. What was malformed in it is scored.
+
+    Only what opened comes here, so nobody but the holder of the session's key can move its score or its address's.
+    """
+    cdef uint64_t score = state.bad - bad
+    cdef Rule* rule
+    if connection.state == STATE_FREE:              # it said CLOSE
+        return
+    if connection.state == STATE_CLOSING and is_violation(connection.reason):
+        score += VIOLATION_SCORE
+    if score == 0:
+        return
+    rule = guard_bad(state.guard, &connection.guarded, &connection.remote, <uint32_t>score, now_us)
+    if rule != NULL:
+        punish(state, connection, rule, BYE_PROTOCOL_VIOLATION, now_us)
+
+cdef inline bint proven_admitted(EndpointState* state, const Datagram* datagram, uint64_t now_us) noexcept nogil:
+    """A datagram outside a session whose source is proven: whether its address and subnet may send that much."""
+    cdef Rule* rule = guard_sources(state.guard, DOOR_OUTSIDE, &datagram.remote, datagram.length, now_us)
+    if rule == NULL:
+        return True
+    drop(state, DROP_GUARDED)
+    if rule.action == ACTION_BAN:
+        guard_ban(state.guard, &datagram.remote, rule, now_us)
+    return False
+
+cdef inline int connect_admitted(EndpointState* state, const Datagram* datagram, uint64_t now_us) noexcept nogil:
+    """A CONNECT with a valid cookie that would cost a key exchange: one of CONNECT_. Refused ones are counted."""
+    cdef Rule* rule
+    if guard_banned(state.guard, &datagram.remote, now_us):
+        if guard_tell(state.guard, now_us):
+            return CONNECT_BANNED
+        drop(state, DROP_BANNED)
+        return CONNECT_REFUSED
+    rule = guard_sources(state.guard, DOOR_HANDSHAKE, &datagram.remote, datagram.length, now_us)
+    if rule == NULL:
+        return CONNECT_WELCOME
+    drop(state, DROP_GUARDED)
+    if rule.action == ACTION_BAN:
+        guard_ban(state.guard, &datagram.remote, rule, now_us)
+    return CONNECT_REFUSED

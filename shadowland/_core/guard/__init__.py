@@ -1,0 +1,1 @@
+"""Built modules of the guard floor: budgets, sources, bans and rules."""
