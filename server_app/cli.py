@@ -1,5 +1,6 @@
 """The command `shadowland-server`. Exit codes: 0; 1: a bot was lost or a view was wrong; 2: a mistake, in one line."""
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from server_app import config, logs
 from server_app.impair.flags import FLAGS
 from server_app.loop import Stop
 from shadowland.errors import ShadowlandError, TransportError
+from shadowland.tokens import Issuer, read_token
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 TYPES = {int: click.INT, float: click.FLOAT, str: click.STRING}
@@ -42,12 +44,12 @@ def prepare(flags: dict[str, Any], path: Path | None) -> tuple[config.Settings, 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(sl.__version__, prog_name="shadowland-server")
 def cli() -> None:
-    """Shadowland: serve a world, look at the demo, send bots, make a key."""
+    """Shadowland: serve a world, look at the demo, send bots, make keys and tokens."""
 
 
 @cli.command()
 @click.argument("app")
-@flags("host", "port", "identity", "log_level")
+@flags("host", "port", "identity", "token_keys", "tokens", "log_level")
 def run(app: str, path: Path | None, **flags: Any) -> int:
     """Serve APP, a Server in a file or module: game.py, game.py:app or package.game:app."""
     from server_app.run import load_app, run_app
@@ -129,6 +131,43 @@ def keygen(file: Path) -> int:
     identity = sl.Identity.generate()
     identity.save(file)
     print(identity.public_text)
+    return 0
+
+
+@cli.group()
+def token() -> None:
+    """Connect tokens: make an issuer's key, issue a token, show what one says."""
+
+
+@token.command("keygen")
+@click.argument("file", type=click.Path(path_type=Path))
+def token_keygen(file: Path) -> int:
+    """Make an issuer's key pair in FILE, readable by its owner only; print the public key for servers' token_keys."""
+    issuer = Issuer.generate()
+    issuer.save(file)
+    print(issuer.public_text)
+    return 0
+
+
+@token.command("issue")
+@click.argument("player", type=click.IntRange(0, 2**64 - 1))
+@click.option("--issuer", required=True, type=click.Path(path_type=Path), help="file from `token keygen`")
+@click.option("--server-key", "server_keys", required=True, multiple=True, help="slk1...; up to four times")
+@click.option("--lifetime", type=float, default=60.0, help="seconds until which it must be used [at most 300; 60]")
+@click.option("--data", default="", help="text for the application, up to 256 bytes of UTF-8")
+def token_issue(player: int, issuer: Path, server_keys: tuple[str, ...], lifetime: float, data: str) -> int:
+    """Print a token with which PLAYER, a number, can join a server once."""
+    print(Issuer.load(issuer).issue(player, server_keys, lifetime_s=lifetime, data=data.encode()))
+    return 0
+
+
+@token.command("show")
+@click.argument("text")
+@click.option("--json", "as_json", is_flag=True, help="one line of JSON")
+def token_show(text: str, as_json: bool) -> int:
+    """Say what a token (slt1...) says. Its signature is not verified: only a server that trusts the issuer can."""
+    from server_app.report import token_text
+    print(token_text(read_token(text), time.time(), as_json))
     return 0
 
 

@@ -32,6 +32,9 @@ class Settings:
     host: str = _key("127.0.0.1", "server", "address to bind; 0.0.0.0 or :: for every interface")
     port: int = _key(3565, "server", "UDP port; 0 takes any free one", 0, 65535)
     identity: str = _key("", "server", "key file from `shadowland-server keygen`; empty: a new identity at each start")
+    token_keys: str = _key("", "server", "public keys (sli1...) of up to four issuers of connect tokens")
+    tokens: str = _key("optional", "server", "whether a player needs a token, where token_keys names issuers",
+                       choices=("optional", "required"))
     tick_hz: int = _key(60, "server", "ticks per second", 1, 240)
     log_level: str = _key("info", "server", "least important messages that are logged", choices=LEVELS)
 
@@ -48,6 +51,7 @@ class Settings:
                              0, (1 << 32) - 1)
     blocks: int = _key(0, "limits", "256-byte blocks for reliable messages and fragments; 0: 4,096 and 32 per session",
                        0, 1 << 28)
+    spent_tokens: int = _key(65536, "limits", "used tokens remembered until they expire; more get CAPACITY", 1, 1 << 24)
     session_blocks: int = _key(1024, "limits", "of them for one session and direction", 8, 1 << 20)
 
     cipher: str = _key("auto", "security", "auto: AEGIS-128L where both sides have AES instructions", choices=CIPHERS)
@@ -199,12 +203,13 @@ def load(flags: Mapping[str, Any], *, path: Path | None = None,
     return Settings(**given(flags, path=path, environment=environment))
 
 
-def limits(settings: Settings) -> dict[str, int | str]:
+def limits(settings: Settings) -> dict[str, Any]:
     """Cipher and limits as keyword arguments of `shadowland.Server` beside capacity and entities."""
     return {
         "half_open": settings.half_open, "half_open_per_prefix": settings.half_open_per_prefix,
         "half_open_us": round(settings.half_open_s * 1e6), "idle_timeout_us": round(settings.idle_timeout_s * 1e6),
         "inbox_records": settings.inbox_records, "inbox_bytes": settings.inbox_bytes,
+        "spent_tokens": settings.spent_tokens,
         "outbox_bytes": settings.outbox_bytes, "blocks": settings.blocks, "session_blocks": settings.session_blocks,
         "cipher": settings.cipher,
     }

@@ -1,9 +1,12 @@
 """What the demo and the bots report: one JSON line with fixed keys (docs/demo.md), and the same for people."""
+import json
 import resource
 import sys
 from typing import TextIO
 
 import msgspec
+
+from shadowland.tokens import Token
 
 FULL_STATE_BYTES = 46       # of one entity: id 4, position 12, rotation 12, velocity 12, animation 2, flags 4
 
@@ -160,3 +163,17 @@ def bots_text(report: BotsReport) -> str:
         f"  processor    {report.bot_cpu_us_per_tick:.2f} us a bot and tick",
         f"  drops        {counted(report.drops)}",
     ])
+
+
+def token_text(token: Token, now_s: float, as_json: bool) -> str:
+    """What a connect token says, for people or as one line of JSON."""
+    if as_json:
+        return json.dumps({"issuer": token.issuer, "player_id": token.player_id, "issued_s": token.issued_s,
+                           "expires_s": token.expires_s, "server_keys": token.server_keys, "data": token.data.hex()})
+    left = token.expires_s - now_s
+    state = f"expires in {left:.0f} s" if left > 0 else f"expired {-left:.0f} s ago"
+    lines = [f"player {token.player_id}, {state}, lives {token.expires_s - token.issued_s:.0f} s",
+             f"issuer key id {token.issuer}", *(f"for {key}" for key in token.server_keys)]
+    if token.data:
+        lines.append(f"data {token.data!r}")
+    return "\n".join(lines)

@@ -76,6 +76,9 @@ def run_app(app: sl.Server, settings: Settings, stopped: Callable[[], bool], *, 
             logger.warning("%s is for the app to say: Server(%s=%d)", name, name, getattr(app, name))
     app.limits.update({name: value for name, value in limits(settings).items()
                        if name in given or name.removesuffix("_us") + "_s" in given})
+    if "token_keys" in given or "tokens" in given:
+        app.admission.configure(settings.token_keys.split() if "token_keys" in given else None,
+                                tokens_required=settings.tokens == "required" if "tokens" in given else None)
     if settings.identity:
         app.identity = sl.Identity.load(settings.identity)
     app.open(settings.host, settings.port)

@@ -9,18 +9,26 @@ from typing import Any
 
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import JOINED, LEFT
+from shadowland._core.endpoint import players
 from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland.address import parse_url, resolve
-from shadowland.errors import ConfigError, ConnectError, ConnectionLost, DisconnectReason
+from shadowland.errors import ConfigError, ConnectError, ConnectionLost, DisconnectReason, TokenProblem
 from shadowland.identity import parse_public
 from shadowland.schema import Entity, Message, Schema, decode_one, encode_one
 from shadowland.server import known_classes
+from shadowland.tokens import parse_token
 from shadowland.view import Snapshot, View
 
 INPUT_CHANNEL = 4
 SNAPSHOT_CHANNEL = 5
 POLL_GAP_S = 0.002              # how often the asyncio and blocking faces look at the socket
+
+def refusal(endpoint: Endpoint) -> str:
+    """What the server found wrong with the token, in words."""
+    problem = players.refusal(endpoint)
+    return TokenProblem(problem).sentence if 0 < problem < len(TokenProblem) else DisconnectReason.BAD_TOKEN.sentence
+
 
 CAUSES = {
     DisconnectReason.CONNECT_TIMEOUT: "no answer came; is the server running there, and is UDP let through?",
@@ -49,14 +57,16 @@ class Client:
     server_key   the server's public key, slk1..., as it prints it.
     schema       the classes on the wire; by default every Entity and Message class defined so far.
     timeout_s    how long to try to connect.
+    token        connect token that says who the player is, slt1... or its bytes; it opens one session.
 
-    Errors: ConfigError for a wrong url or key, ConnectError for a name that does not resolve; later see `poll`.
+    Errors: ConfigError for a wrong url, key or token, ConnectError for a name that does not resolve; later see `poll`.
     """
 
     def __init__(self, url: str, server_key: str, *, schema: Schema | None = None, timeout_s: float = 5.0,
-                 client_build: int = 0) -> None:
+                 client_build: int = 0, token: str | bytes | None = None) -> None:
         host, port = parse_url(url)
         key = parse_public(server_key)
+        token = parse_token(token) if isinstance(token, str) else token or b""
         if not 0.01 <= timeout_s <= 600:
             raise ConfigError(f"timeout_s is {timeout_s}; it must be 0.01 to 600 seconds")
         self.url, self.schema = url, schema or Schema(known_classes(Entity), known_classes(Message))
@@ -64,7 +74,7 @@ class Client:
         self._socket = UdpSocket("::" if ":" in self._address[0] else "0.0.0.0", 0)
         self._endpoint = Endpoint("client", capacity=1, seed=os.urandom(32), schema_hash=self.schema.hash,
                                   client_build=client_build, connect_timeout_us=int(timeout_s * 1e6))
-        self._handle = self._endpoint.connect(self._address, key, monotonic_us())
+        self._handle = self._endpoint.connect(self._address, key, monotonic_us(), token=token)
         self._incoming, self._outgoing = DatagramBatch(256), DatagramBatch(64)
         self._view: View | None = None
         self._snapshot_tick = -1
@@ -113,6 +123,8 @@ class Client:
             lines = self.schema.diff(self._endpoint.rejected_classes())
             difference = "; ".join(lines or ["its classes differ"])
             self.ended = ConnectError(reason, f"{self.url} speaks another schema: {difference}")
+        elif reason == DisconnectReason.BAD_TOKEN:
+            self.ended = ConnectError(reason, f"{self.url} refuses the connect token: {refusal(self._endpoint)}")
         else:
             self.ended = ConnectError(reason, f"{self.url}: {CAUSES.get(reason, reason.sentence)}")
 
@@ -269,14 +281,15 @@ class AsyncClient:
 
 
 @asynccontextmanager
-async def connect(url: str, *, server_key: str, schema: Schema | None = None,
-                  timeout_s: float = 5.0) -> AsyncIterator[AsyncClient]:
+async def connect(url: str, *, server_key: str, schema: Schema | None = None, timeout_s: float = 5.0,
+                  token: str | bytes | None = None) -> AsyncIterator[AsyncClient]:
     """Connect and stay connected inside the `async with` block; arguments and errors as Client's.
 
     ConnectError, with the reason, when no session comes about within `timeout_s`.
     """
     loop = asyncio.get_running_loop()
-    client = await loop.run_in_executor(None, lambda: Client(url, server_key, schema=schema, timeout_s=timeout_s))
+    client = await loop.run_in_executor(None, lambda: Client(url, server_key, schema=schema, timeout_s=timeout_s,
+                                                               token=token))
     me = AsyncClient(client)
     try:
         while not client.connected:

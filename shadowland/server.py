@@ -1,7 +1,7 @@
 """Server: sessions, world and handlers composed into ticks. Bytes come and go in batches, Python runs a few times."""
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import sleep
@@ -15,6 +15,7 @@ from shadowland._core.base.records import JOINED, LEFT
 from shadowland._core.crypto.aead import NAMES
 from shadowland._core.endpoint.endpoint import SNAPSHOT_LIMIT, Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
+from shadowland.admission import SPENT_TOKENS, Admission
 from shadowland.errors import CapacityError, ConfigError, DisconnectReason, DropReason, UsageError
 from shadowland.identity import Identity
 from shadowland.inbox import Inbox, TickMessages
@@ -45,8 +46,8 @@ def known_classes(root: type[Any]) -> list[type[Any]]:
 
 @dataclass(slots=True)
 class ServerStats:
-    """Counters since the server opened; `drops` and `message_drops` by name of the reason, without the zeros; `ciphers`
-    is how many sessions are sealed with each.
+    """Counters since the server opened; `drops` and `message_drops` by name of the reason, `token_problems` by
+    that of the problem, without the zeros; `ciphers` is how many sessions are sealed with each.
 
     packets_in is what was accepted and all `drops` but two, which the socket counts beside them: KERNEL_OVERFLOW, what
     the kernel lost before anybody read it, and SEND_FAILED, what it refused to send.
@@ -61,6 +62,7 @@ class ServerStats:
     bytes_out: int = 0
     handler_errors: int = 0
     ciphers: dict[str, int] = field(default_factory=dict)
+    token_problems: dict[str, int] = field(default_factory=dict)
     drops: dict[str, int] = field(default_factory=dict)
     message_drops: dict[str, int] = field(default_factory=dict)
 
@@ -117,7 +119,10 @@ class Server:
     capacity     most players at once; more are refused with SERVER_FULL.
     entities     most entities at once.
     identity     the server's key pair; by default a new one that lives as long as the process.
-    limits       keyword arguments of Endpoint: idle_timeout_us, half_open, inbox_bytes, session_blocks, cipher, ...
+    token_keys   public keys (sli1...) of up to four issuers whose connect tokens are taken (shadowland.tokens);
+                 tokens_required: nobody gets in without one.
+    limits       keyword arguments of Endpoint: idle_timeout_us, half_open, inbox_bytes, session_blocks, cipher, ...,
+                 and spent_tokens: how many used tokens are remembered until they expire.
                  They take effect with `open`; until then `server.limits` may be changed.
 
     ConfigError for a value out of range, naming it.
@@ -125,7 +130,7 @@ class Server:
 
     def __init__(self, *, tick_hz: int = 60, aoi: Grid | None = None, schema: Schema | None = None,
                  capacity: int = 1024, entities: int = 16384, identity: Identity | None = None,
-                 **limits: int | str) -> None:
+                 token_keys: Iterable[str] = (), tokens_required: bool = False, **limits: int | str) -> None:
         if not 1 <= tick_hz <= 240:
             raise ConfigError(f"tick_hz is {tick_hz}; it must be 1 to 240 ticks per second")
         if not 1 <= capacity <= 65536:
@@ -133,6 +138,7 @@ class Server:
         self.tick_hz, self.capacity, self.entities = tick_hz, capacity, entities
         self.aoi = aoi or Grid(cell=32, radius=96)
         self.identity = identity or Identity.generate()
+        self.admission = Admission(token_keys, tokens_required=tokens_required)
         self.sessions: dict[int, Session] = {}
         self.avatars: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
         self.tick_number = 0
@@ -207,9 +213,11 @@ class Server:
         # Acknowledgments ride on the next tick's packet: a wait shorter than a tick only made packets of their own.
         delay_ms = max(25, min(255, 1250 // self.tick_hz + 1))
         limits: dict[str, Any] = {"max_ack_delay_us": delay_ms * 1000} | self.limits
+        spent = limits.pop("spent_tokens", SPENT_TOKENS)
         endpoint = Endpoint(
             "server", capacity=self.capacity, seed=os.urandom(32), identity_secret=self.identity.private_bytes,
             schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz, **limits)
+        self.admission.open(endpoint, spent)
         self._socket = UdpSocket(host, port)
         self._endpoint = endpoint
         self._inbox = Inbox(self.schema, self.capacity)
@@ -259,6 +267,7 @@ class Server:
         self._receive()
         self.tick_number += 1
         endpoint.set_tick(self.tick_number)
+        self.admission.tick(endpoint)
         endpoint.collect()
         inbox.begin(endpoint, 1 / self.tick_hz)
         self._take_events()
@@ -281,7 +290,7 @@ class Server:
             handle, slot = int(event["connection"]), int(event["connection"] & np.uint64(0xFFFFFFFF))
             if event["kind"] == JOINED:
                 self._handles[slot] = handle
-                session = self.sessions[handle] = Session(self, handle)
+                session = self.sessions[handle] = Session(self, handle, *self.admission.player(self.endpoint, handle))
                 for join in self._joins:
                     self._guard(join, session)
                 continue
@@ -408,6 +417,6 @@ class Server:
             packets_in=counters["received"], packets_out=counters["sent"],
             bytes_in=counters["bytes_in"], bytes_out=counters["bytes_out"],
             ciphers={name: count for name, count in ciphers.items() if count},
-            handler_errors=sum(self._failed.values()),
+            handler_errors=sum(self._failed.values()), token_problems=self.admission.problems(endpoint),
             drops={reason.name: int(drops[reason]) for reason in DropReason if drops[reason]},
             message_drops={reason.name: int(message_drops[reason]) for reason in DropReason if message_drops[reason]})

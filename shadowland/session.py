@@ -12,15 +12,19 @@ if TYPE_CHECKING:
 class Session:
     """A player who is joined. Handlers get it; keep it as long as you like, `live` says whether it still is.
 
-    handle   number of the session, unique while the server runs.
-    data     free for the application.
+    handle      number of the session, unique while the server runs.
+    player_id   who it is, by the connect token that the server verified; None if there was none.
+    user_data   what the token's issuer said beside it, up to 256 bytes.
+    data        free for the application.
     """
 
-    __slots__ = ("_avatar", "_server", "data", "handle")
+    __slots__ = ("_avatar", "_server", "data", "handle", "player_id", "user_data")
 
-    def __init__(self, server: "Server", handle: int) -> None:
+    def __init__(self, server: "Server", handle: int, player_id: int | None = None, user_data: bytes = b"") -> None:
         self._server = server
         self.handle = handle
+        self.player_id = player_id
+        self.user_data = user_data
         self._avatar = 0
         self.data: dict[str, Any] = {}
 

@@ -15,7 +15,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from shadowland._core.wire.varint cimport uvarint_decode, uvarint_encode, uvarint_size
 
 cdef enum:
-    LZ4_STATE_WORDS = 2052          # 16,416 bytes, as u64 for their alignment; compared with LZ4_sizeofState() at import
+    LZ4_STATE_WORDS = 2052          # 16,416 bytes, in u64 for alignment; compared with LZ4_sizeofState() at import
     PACKED_LARGEST = 1 << 24        # of what is compressed or declared, whatever the caller allows
 
 cdef struct Lz4:

@@ -1,5 +1,5 @@
 """Python door to connect tokens and Ed25519: for issuers, tools and tests; the handshake cimports the kernels."""
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from shadowland._core.crypto.keys cimport sha256
 
@@ -52,6 +52,16 @@ def verify(public: bytes, data: bytes, signature: bytes) -> bool:
     _length("an Ed25519 signature", signature, 64)
     return sodium.ed25519_verify(<const uint8_t*>signature, <const uint8_t*>data, len(data),
                                  <const uint8_t*>public) == 0
+
+
+def read(token: bytes) -> tuple[bytes, int, int, int, tuple[bytes, ...], bytes] | None:
+    """(key id, player id, issued ms, expires ms, servers' public keys, data), unverified; None if it is malformed."""
+    cdef Token fields
+    if not token_read(<const uint8_t*>token, <uint32_t>min(len(token), 1 << 31), &fields):
+        return None
+    servers = tuple((<const char*>fields.servers)[32 * i:32 * i + 32] for i in range(fields.server_count))
+    return ((<const char*>fields.key_id)[:8], fields.player_id, fields.issued_ms, fields.expires_ms, servers,
+            (<const char*>fields.data)[:fields.data_length])
 
 
 def check(token: bytes, issuers: tuple[bytes, ...], server_key: bytes, now_ms: int, since_ms: int) -> int:

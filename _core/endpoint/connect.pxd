@@ -112,7 +112,10 @@ cdef inline void attempt_begin(EndpointState* state, uint32_t index, uint16_t mt
 cdef inline uint64_t connect_begin(EndpointState* state, const Address* remote, const Address* local,
                                    const uint8_t* server_key, const uint8_t* token, uint16_t token_length,
                                    uint64_t now_us) noexcept nogil:
-    """Start a handshake, with a token of at most TOKEN_LARGEST bytes; returns the connection's handle, 0 when the endpoint is full."""
+    """Start a handshake, with a token of at most TOKEN_LARGEST bytes (0: none).
+
+    Returns the connection's handle, 0 when the endpoint is full.
+    """
     cdef Connection* connection
     cdef Attempt* attempt
     cdef uint32_t i, index = 0

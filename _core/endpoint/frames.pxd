@@ -157,8 +157,8 @@ cdef inline int read_reliable(EndpointState* state, Connection* connection, cons
         count = data[5] | <uint16_t>(data[6] << 8)
         if count < 2:
             return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
-    kept = reliable_receive(&connection.receive, &state.slab, data[0], low, index, count, data + header, length - header,
-                            state.limits.session_blocks)
+    kept = reliable_receive(&connection.receive, &state.slab, data[0], low, index, count, data + header,
+                            length - header, state.limits.session_blocks)
     if kept == UNIT_STORED:
         return deliver_ready(state, connection, now_us) | FRAME_ELICITS
     if kept == UNIT_DUPLICATE:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadowland import identity
+from shadowland import bech32
 from shadowland.errors import ConfigError
 from shadowland.identity import Identity, parse_public, public_text
 
@@ -24,7 +24,7 @@ def test_text_and_key_are_one_to_one(private: bytes) -> None:
     assert parse_public(text) == parse_public(f"  {text.upper()}\n") == whole.public_bytes
 
 
-places, symbols = st.integers(0, 57), st.sampled_from(identity.ALPHABET)
+places, symbols = st.integers(0, 57), st.sampled_from(bech32.ALPHABET)
 
 
 @given(keys, places, symbols, places, symbols)
@@ -43,7 +43,7 @@ def test_two_wrong_characters_are_always_found(private: bytes, at: int, one: str
 ])
 def test_bip_350_valid(text: str) -> None:
     prefix = text[:text.rindex("1")].lower()
-    values = identity._values(prefix, text)
+    values = bech32.groups(prefix, text)
     if prefix == "abcdef":
         assert values == list(reversed(range(32)))
 
@@ -54,7 +54,7 @@ def test_bip_350_valid(text: str) -> None:
 ])
 def test_bip_350_invalid(prefix: str, text: str) -> None:
     with pytest.raises(ValueError):
-        identity._values(prefix, text)
+        bech32.groups(prefix, text)
 
 
 @pytest.mark.parametrize(("text", "says"), [
@@ -66,10 +66,10 @@ def test_bip_350_invalid(prefix: str, text: str) -> None:
     (FIXED.public_text[:20] + "b" + FIXED.public_text[21:], "character 21"),
     (FIXED.public_text[:20] + "\u017f" + FIXED.public_text[21:], "character 21|mixed"),
     (FIXED.public_text[:20].upper() + FIXED.public_text[20:], "mixed"),
-    (identity._encode("slk", bytes(31)), "length"),
-    (identity._encode("slk", bytes(33)), "length"),
-    (identity._encode("slk", bytes(32)), "low-order"),
-    (identity._encode("slk", b"\1" + bytes(31)), "low-order"),
+    (bech32.encode("slk", bytes(31)), "length"),
+    (bech32.encode("slk", bytes(33)), "length"),
+    (bech32.encode("slk", bytes(32)), "low-order"),
+    (bech32.encode("slk", b"\1" + bytes(31)), "low-order"),
 ])
 def test_a_wrong_text_says_why(text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
@@ -78,7 +78,7 @@ def test_a_wrong_text_says_why(text: str, says: str) -> None:
 
 
 def test_a_private_key_in_the_place_of_a_public_one_is_not_shown() -> None:
-    text = identity._encode("slsecret", bytes(range(32)))
+    text = bech32.encode("slsecret", bytes(range(32)))
     with pytest.raises(ConfigError, match="PRIVATE") as caught:
         parse_public(text)
     assert text[9:] not in str(caught.value)
@@ -117,7 +117,7 @@ def test_an_identity_is_never_overwritten(tmp_path: Path) -> None:
 
 def test_no_text_of_an_identity_shows_the_private_key(tmp_path: Path) -> None:
     private = FIXED.private_bytes
-    shown = [private.hex(), repr(private)[2:20], identity._encode("slsecret", private)[9:20]]
+    shown = [private.hex(), repr(private)[2:20], bech32.encode("slsecret", private)[9:20]]
     for text in (repr(FIXED), str(FIXED), f"{FIXED}", repr([FIXED])):
         assert not any(secret in text for secret in shown)
     assert not hasattr(FIXED, "__dict__")
@@ -131,7 +131,7 @@ def test_no_text_of_an_identity_shows_the_private_key(tmp_path: Path) -> None:
     assert not any(secret in str(caught.value) for secret in shown)
 
 
-GOOD = f"public {FIXED.public_text}\nprivate {identity._encode('slsecret', bytes(range(32)))}\n"
+GOOD = f"public {FIXED.public_text}\nprivate {bech32.encode('slsecret', bytes(range(32)))}\n"
 OTHER = Identity(b"o" * 32).public_text
 
 
