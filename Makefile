@@ -22,7 +22,7 @@ export SHADOWLAND_VECTORS
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test quick pytest bench peers compare lint lint-python lint-cython stubs wheel annotate attack demo clean
+.PHONY: help build debug test quick pytest bench peers compare lint lint-python lint-cython stubs wheel annotate attack demo nightly clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -103,6 +103,10 @@ annotate: build ## Cython's annotated HTML of ROOM= (as in session/replay), in b
 		-X boundscheck=False -X initializedcheck=False -X wraparound=False -X cdivision=True \
 		-o build/annotate/$(ROOM).c _core/$(ROOM).pyx
 	@echo build/annotate/$(ROOM).html
+
+nightly: build ## the state machine of sessions, 10,000 examples; SEED= for the same ones again
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q -rP $(if $(SEED),--hypothesis-seed=$(SEED)) \
+		tests/sim/test_machine.py
 
 bench: build ## measure: make bench NAME=echo ARGS="--rounds 5", its JSON line last
 	@$(BIN)/python -m benchmarks.$(NAME) $(ARGS)

@@ -2,8 +2,12 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
+import numpy as np
+
 from shadowland._core.base.batch import DatagramBatch
+from shadowland._core.base.records import MESSAGE_DTYPE
 from shadowland._core.endpoint.endpoint import Endpoint
+from shadowland.errors import CapacityError
 from shadowland.testing import Link, Network
 
 JOINED, LEFT, SNAPSHOT_ACKED, SNAPSHOT_LOST = 1, 2, 3, 4
@@ -73,6 +77,12 @@ class Peer:
     def check(self) -> None:
         counters = self.endpoint.counters
         assert counters["received"] == counters["accepted"] + int(self.endpoint.drops.sum())
+
+    def snapshot(self, handle: int, payload: bytes, token: int) -> None:
+        """Queue a snapshot; CapacityError if there is no room for it."""
+        records = np.array([(handle, 0, 0, len(payload), token, 5, 0, 0)], MESSAGE_DTYPE)
+        if self.endpoint.queue(records, np.frombuffer(payload, np.uint8)):
+            raise CapacityError(f"snapshot refused: {records['flags'][0]}")
 
     def payloads(self, handle: int, channel: int) -> list[bytes]:
         return [message.payload for message in self.messages[handle] if message.channel == channel]

@@ -1,0 +1,41 @@
+"""Invariant: whatever is said and whatever befalls them, each channel keeps its promise and all memory returns."""
+import time
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.sim.machine import Everything
+
+NIGHTLY = settings.get_current_profile_name() == "nightly"
+EXAMPLES = 10_000 if NIGHTLY else 300
+MUST_HAPPEN = [
+    "AUTH_FAILED", "BAD_CRC", "DUPLICATE", "INBOX_FULL", "REPLAYED", "STALE", "TRUNCATED", "UNKNOWN_CONNECTION",
+    "client CLIENT_LEFT", "client CONNECT_TIMEOUT", "client IDLE_TIMEOUT", "client KICKED", "server CLIENT_LEFT",
+    "network corrupted", "network cut", "network duplicated", "network lost", "network queue_full",
+]
+
+
+@pytest.fixture(scope="module")
+def went_through() -> dict[str, int]:
+    """All examples run; what they went through."""
+    begin = time.process_time()
+    run_state_machine_as_test(Everything, settings=settings(
+        max_examples=EXAMPLES, stateful_step_count=40,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink], report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]))
+    return {**Everything.went_through, "processor seconds": round(time.process_time() - begin)}
+
+
+def test_every_channel_keeps_its_promise_whatever_happens(went_through: dict[str, int]) -> None:
+    print(*(f"{name:32} {count:>12,}" for name, count in sorted(went_through.items())), sep="\n")
+    assert went_through["examples"] >= EXAMPLES
+
+
+def test_there_was_enough_to_get_wrong(went_through: dict[str, int]) -> None:
+    """Else the test above would pass for want of trouble."""
+    assert not [name for name in MUST_HAPPEN if went_through.get(name, 0) < EXAMPLES // 100]
+    for channel in (0, 1, 3, 4, 5):
+        assert went_through[f"heard on channel {channel}"] > 10 * EXAMPLES
+    assert went_through["network lost"] > 0.05 * went_through["network sent"]
+    assert went_through["sessions"] > 2 * EXAMPLES
