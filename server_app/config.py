@@ -55,6 +55,8 @@ class Settings:
     session_blocks: int = _key(1024, "limits", "of them for one session and direction", 8, 1 << 20)
 
     cipher: str = _key("auto", "security", "auto: AEGIS-128L where both sides have AES instructions", choices=CIPHERS)
+    replay_positions: int = _key(1024, "security", "packets behind the newest one of a session that are still taken",
+                                64, 4096)
 
     bots: int = _key(200, "demo", "bots that connect", 1, 50_000)
     hz: int = _key(30, "demo", "ticks per second of the demo's server and bots", 1, 240)
@@ -211,5 +213,5 @@ def limits(settings: Settings) -> dict[str, Any]:
         "inbox_records": settings.inbox_records, "inbox_bytes": settings.inbox_bytes,
         "spent_tokens": settings.spent_tokens,
         "outbox_bytes": settings.outbox_bytes, "blocks": settings.blocks, "session_blocks": settings.session_blocks,
-        "cipher": settings.cipher,
+        "cipher": settings.cipher, "replay_positions": settings.replay_positions,
     }

@@ -55,6 +55,7 @@ from shadowland._core.endpoint.state cimport (
 from shadowland._core.endpoint.stats cimport StatsRecord, fill_stats
 from shadowland._core.guard.guard cimport Guard
 from shadowland._core.session.channel cimport BLOCKS_LEAST, RELIABLE_MESSAGE_LIMIT
+from shadowland._core.session.replay cimport REPLAY_LEAST, REPLAY_MOST
 
 from shadowland._core.base import records as _records
 from shadowland._core.base.errors import CapacityError, UsageError
@@ -109,6 +110,7 @@ cdef class Endpoint:
     inbox_records, inbox_bytes     what one tick may bring; beyond it messages are refused and counted.
     outbox_bytes       what one tick may send besides reliable messages.
     cipher             "auto": AEGIS-128L where both sides have AES instructions; or "chacha20-poly1305".
+    replay_positions   sequences behind the newest that are still taken, 64 to 4,096; what is older is dropped.
     blocks, session_blocks         256-byte blocks for reliable messages and fragments, in all and per session and
     direction.
     guard              server: who may make it work how much; none: everybody.
@@ -122,6 +124,7 @@ cdef class Endpoint:
         half_open: int = 1024, half_open_per_prefix: int = 256, half_open_us: int = 5_000_000,
         ping_us: int = 5_000_000, max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0,
         outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 1024, cipher: str = "auto",
+        replay_positions: int = 1024,
         Guard guard = None,
     ) -> None:
         cdef EndpointState* state = &self.state
@@ -152,6 +155,7 @@ cdef class Endpoint:
         state.limits.events = 1024 + 16 * capacity
         state.limits.blocks = _within("blocks", blocks or 4096 + 32 * capacity, BLOCKS_LEAST, 1 << 28)
         state.limits.session_blocks = _within("session_blocks", session_blocks, BLOCKS_LEAST, 1 << 20)
+        state.limits.replay_positions = _within("replay_positions", replay_positions, REPLAY_LEAST, REPLAY_MOST)
         if cipher not in CIPHERS:
             raise UsageError(f"Endpoint: cipher is {cipher!r}; it must be {' or '.join(CIPHERS)}")
         state.suites = suites_offered(cipher == "auto")

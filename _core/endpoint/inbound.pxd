@@ -43,7 +43,7 @@ from shadowland._core.endpoint.state cimport (
     session_key,
 )
 from shadowland._core.endpoint.table cimport TABLE_NONE, table_find
-from shadowland._core.session.ack cimport AckBlock, ack_note, ack_parse
+from shadowland._core.session.ack cimport ACK_WORD_MASK, AckBlock, ack_note, ack_parse
 from shadowland._core.session.replay cimport REPLAY_WORD_MASK, replay_commit, replay_seen
 from shadowland._core.wire.header cimport HEADER_SIZE, Header, header_parse
 
@@ -171,7 +171,7 @@ cdef inline void prefetch_session(EndpointState* state, const uint8_t* data, con
     prefetch(&state.connections[slot].replay)
     prefetch(&state.connections[slot].replay.words[(header.sequence >> 6) & REPLAY_WORD_MASK])
     prefetch(&state.connections[slot].ack.newest)
-    prefetch(&state.connections[slot].ack.stored.words[(header.sequence >> 6) & REPLAY_WORD_MASK])
+    prefetch(&state.connections[slot].ack.stored[(header.sequence >> 6) & ACK_WORD_MASK])
     prefetch(&state.connections[slot].recovery.next_sequence)
 
 cdef inline void deliver_stalled(EndpointState* state) noexcept nogil:

@@ -113,6 +113,7 @@ cdef struct Limits:
     uint64_t half_open_us
     uint64_t ping_us
     uint64_t max_ack_delay_us
+    uint32_t replay_positions
     uint16_t mtu
 
 cdef struct EndpointState:
@@ -278,6 +279,7 @@ cdef inline Connection* connection_take(EndpointState* state) noexcept nogil:
         generation = 1
     memset(connection, 0, sizeof(Connection))
     connection.handle = generation << 32 | slot
+    connection.replay.positions = state.limits.replay_positions
     connection.node_head = <uint32_t>NODE_NONE
     connection.node_tail = <uint32_t>NODE_NONE
     connection.attempt = <uint32_t>NODE_NONE

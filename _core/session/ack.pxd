@@ -14,14 +14,12 @@ have arrived; what lies below it need not be said again.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from shadowland._core.session.replay cimport (
-    REPLAY_WORD_MASK,
-    ReplayWindow,
-    replay_commit,
-)
+from shadowland._core.session.replay cimport ring_advance, ring_holds
 
 cdef enum:
     ACK_POSITIONS = 512                             # twice what the other side remembers of what it sent
+    ACK_WORDS = 16                                  # of the ring that remembers: the newest, ACK_POSITIONS and more
+    ACK_WORD_MASK = ACK_WORDS - 1
     ACK_BLOCK_MAX = 2 + 4 + 1 + ACK_POSITIONS // 8
     ACK_DELAY_UNIT_US = 256
 
@@ -31,7 +29,8 @@ cdef struct AckLate:
     bint some
 
 cdef struct AckState:
-    ReplayWindow stored
+    uint64_t stored[ACK_WORDS]
+    uint64_t stored_newest
     uint64_t newest
     uint64_t newest_time_us
     uint64_t floor              # lowest sequence still worth saying
@@ -49,7 +48,7 @@ cdef struct AckBlock:           # a parsed block; the bitfield stays where it wa
     bint some
 
 cdef inline bint ack_stored(const AckState* state, uint64_t sequence) noexcept nogil:
-    return (state.stored.words[(sequence >> 6) & REPLAY_WORD_MASK] >> (sequence & 63)) & 1
+    return ring_holds(state.stored, ACK_WORD_MASK, sequence)
 
 cdef inline void ack_came_late(AckState* state, uint64_t sequence, uint64_t next_own_sequence) noexcept nogil:
     """Blocks sent so far do not name `sequence`: their acknowledgment must not raise the floor beyond it.
@@ -67,8 +66,12 @@ cdef inline void ack_came_late(AckState* state, uint64_t sequence, uint64_t next
 cdef inline void ack_note(AckState* state, uint64_t sequence, uint64_t time_us, bint eliciting,
                           uint64_t max_delay_us, uint64_t next_own_sequence) noexcept nogil:
     """A packet was kept whole: it will be acknowledged."""
-    if not replay_commit(&state.stored, sequence):
-        return
+    if sequence > state.stored_newest:
+        ring_advance(state.stored, ACK_WORD_MASK, state.stored_newest, sequence)
+        state.stored_newest = sequence
+    elif state.stored_newest - sequence >= ACK_WORDS * 64 or ack_stored(state, sequence):
+        return                                      # too old to be said, or said already
+    state.stored[(sequence >> 6) & ACK_WORD_MASK] |= (<uint64_t>1) << (sequence & 63)
     if not state.some or sequence > state.newest:
         state.newest = sequence
         state.newest_time_us = time_us
@@ -90,7 +93,7 @@ cdef inline void ack_withdraw(AckState* state, uint64_t sequence) noexcept nogil
     cdef uint64_t lowest
     if not state.some or sequence > state.newest or state.newest - sequence >= ACK_POSITIONS:
         return
-    state.stored.words[(sequence >> 6) & REPLAY_WORD_MASK] &= ~((<uint64_t>1) << (sequence & 63))
+    state.stored[(sequence >> 6) & ACK_WORD_MASK] &= ~((<uint64_t>1) << (sequence & 63))
     if sequence != state.newest:
         return
     lowest = state.floor

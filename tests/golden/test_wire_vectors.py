@@ -102,10 +102,11 @@ def test_frames(vector: dict[str, Any]) -> None:
 
 
 def test_replay_walk() -> None:
-    """Printed for 64 positions; a wider window must differ only where it still remembers."""
+    """Printed for 64 positions; a wider window differs only where it still remembers."""
     walk = VECTORS["replay"]
     printed = [bool(accepted) for _, accepted in wire_vectors.PRINTED_WALK]
     assert [step["accepted"] for step in walk["steps"]] == printed
-    window, wide = replay.Window(), ReferenceWindow(replay.POSITIONS)
+    narrow, window, wide = replay.Window(walk["positions"]), replay.Window(), ReferenceWindow(1024)
     for step in walk["steps"]:
+        assert narrow.commit(step["sequence"]) == step["accepted"]
         assert window.commit(step["sequence"]) == wide.commit(step["sequence"])

@@ -1,5 +1,6 @@
 """An endpoint on a desk: datagrams are laid before it one by one, and every consequence is looked at."""
 from collections.abc import Sequence
+from typing import Any
 
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.status import DropReason
@@ -78,10 +79,10 @@ class Desk:
 
 def server_desk(*, capacity: int = 16, schema_hash: int = 7, mtu: int = 1200, half_open: int = 64,
                 half_open_per_prefix: int = 64, cipher: str = "chacha20-poly1305",
-                schema_classes: tuple[tuple[int, int], ...] = ((1, 11), (2, 22))) -> Desk:
+                schema_classes: tuple[tuple[int, int], ...] = ((1, 11), (2, 22)), **limits: Any) -> Desk:
     return Desk(Endpoint("server", capacity=capacity, seed=b"s" * 32, identity_secret=IDENTITY, schema_hash=schema_hash,
                          schema_classes=schema_classes, mtu=mtu, half_open=half_open,
-                         half_open_per_prefix=half_open_per_prefix, cipher=cipher))
+                         half_open_per_prefix=half_open_per_prefix, cipher=cipher, **limits))
 
 
 def client_desk(server_key: bytes = SERVER_KEY, *, mtu: int = 1200, connect_timeout_us: int = 5 * SECOND,

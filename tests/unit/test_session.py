@@ -367,3 +367,14 @@ def test_forged_traffic_moves_nothing_but_counters(live: Live) -> None:
         desk.give(protocol.header(session.connection_id, 0, 3, 5) + bytes(60))
         desk.wait(100_000, 50_000)
     assert ended(desk) == DisconnectReason.IDLE_TIMEOUT
+
+
+@pytest.mark.parametrize("positions", [64, 1024, 4096])
+def test_the_replay_window_is_as_wide_as_configured(positions: int) -> None:
+    desk = server_desk(replay_positions=positions)
+    session = joined(desk, reference_client())
+    body = b"\0" + protocol.frame(b"\0\x09x")
+    assert desk.give(session.seal(body, positions + 10))[0] == DropReason.NONE
+    assert desk.give(session.seal(body, 10))[0] == DropReason.REPLAYED          # one too old
+    assert desk.give(session.seal(body, 11))[0] == DropReason.NONE              # the oldest that is taken
+    assert desk.give(session.seal(body, 11))[0] == DropReason.REPLAYED

@@ -40,6 +40,7 @@ class Endpoint:
         blocks: int = 0,
         session_blocks: int = 1024,
         cipher: str = "auto",
+        replay_positions: int = 1024,
         guard: Guard | None = None,
     ) -> None: ...
     @property
