@@ -22,7 +22,7 @@ export SHADOWLAND_VECTORS
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test quick pytest bench peers compare lint lint-python lint-cython stubs wheel annotate attack demo nightly clean
+.PHONY: help build debug test quick pytest bench peers compare lint lint-python lint-cython stubs wheel annotate attack demo sim soak nightly clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -103,6 +103,12 @@ annotate: build ## Cython's annotated HTML of ROOM= (as in session/replay), in b
 		-X boundscheck=False -X initializedcheck=False -X wraparound=False -X cdivision=True \
 		-o build/annotate/$(ROOM).c _core/$(ROOM).pyx
 	@echo build/annotate/$(ROOM).html
+
+sim: build ## the tests over the simulated network, once, with SEED= everywhere
+	@SHADOWLAND_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --hypothesis-seed=$(or $(SEED),1) tests/sim $(ARGS)
+
+soak: build ## 200 sessions over bad networks, simulated and real: make soak SECONDS=60 SEED=1
+	@$(BIN)/python -m tests.soak.soak --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 nightly: build ## the state machine of sessions, 10,000 examples; SEED= for the same ones again
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q -rP $(if $(SEED),--hypothesis-seed=$(SEED)) \
