@@ -17,8 +17,8 @@ ATTACK = "a program that plays against a live server over real sockets for as lo
 SLEEPING_TESTS: dict[str, str] = {
     "tests/soak/soak.py": "a program; its real half keeps the pace of a clock on the wall",
     "tests/soak/town.py": "waits where the kernel's send buffer is full",
-"tests/attack/members.py": ATTACK, "tests/attack/rig.py": ATTACK,
-                                  "tests/attack/strangers.py": ATTACK}
+    "tests/attack/members.py": ATTACK, "tests/attack/rig.py": ATTACK, "tests/attack/strangers.py": ATTACK,
+}
 
 Rule = Callable[[PurePath, str], Iterator[str]]
 
