@@ -1,6 +1,6 @@
 """The world as games see it: entities spawned from instances, kept as columns, published and replicated once a tick."""
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -150,6 +150,7 @@ class World:
         self._generations: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
         self._spawning: list[tuple[int, Entity]] = []
         self._despawning: list[int] = []
+        self._despawned: list[Callable[[NDArray[np.uint64]], object]] = []
         self.budget_bytes = 2 * max_payload
         self._budgets: NDArray[np.uint32] = np.full(observers, self.budget_bytes, np.uint32)
 
@@ -190,6 +191,10 @@ class World:
             raise UsageError(f"entity {entity:#x} is gone already")
         if entity not in self._despawning:
             self._despawning.append(entity)
+
+    def on_despawn(self, tell: Callable[[NDArray[np.uint64]], object]) -> None:
+        """Call `tell` at the end of each tick with the handles of the entities that are gone, if there are any."""
+        self._despawned.append(tell)
 
     def row_of(self, entity: int) -> int:
         """The entity's row in the columns of its class; UsageError if it is gone, or there only when this tick ends."""
@@ -245,6 +250,10 @@ class World:
             self._place(handle, entity)
         for handle in self._despawning:
             self._remove(handle)
+        if self._despawning:
+            gone = np.array(self._despawning, np.uint64)
+            for tell in self._despawned:
+                tell(gone)
         self._spawning.clear()
         self._despawning.clear()
         self.core.publish(tick)
