@@ -12,10 +12,13 @@ from typing import Any, Final
 import msgspec
 
 from shadowland.errors import ConfigError
+from shadowland.guard import read_policy
 
 ENVIRONMENT: Final = "SHADOWLAND_"
 MOST_SESSIONS: Final = 65_536
 CIPHERS: Final = ("auto", "chacha20-poly1305")
+GUARD: Final = "guard"                  # a key of [server], and a table of its own with rules
+OFF: Final = "off"
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -35,6 +38,8 @@ class Settings:
     token_keys: str = _key("", "server", "public keys (sli1...) of up to four issuers of connect tokens")
     tokens: str = _key("optional", "server", "whether a player needs a token, where token_keys names issuers",
                        choices=("optional", "required"))
+    guard: str = _key("", "server", "TOML file with a [guard] table; empty: the one in --config's file; off: no rules")
+    inspect: str = _key("", "server", "UNIX socket for `inspect`; empty: by port, in the user's runtime folder; off")
     tick_hz: int = _key(60, "server", "ticks per second", 1, 240)
     log_level: str = _key("info", "server", "least important messages that are logged", choices=LEVELS)
 
@@ -157,8 +162,13 @@ def _read(path: Path) -> dict[str, Any]:
 def from_file(path: Path) -> dict[str, Any]:
     """The settings that a TOML file names. ConfigError for unknown sections, unknown keys and wrong values."""
     found: dict[str, Any] = {}
+    guard = False
     for section, table in _read(path).items():
         where = f"{path}: [{section}]"
+        if section == GUARD and isinstance(table, dict):
+            read_policy(table, where)                   # so that a mistake is told at once
+            guard = True
+            continue
         if section in KEYS and section not in SECTIONS:
             raise ConfigError(f"{path}: {section} stands outside a section; put it under [{KEYS[section].section}]")
         if section not in SECTIONS or not isinstance(table, dict):
@@ -167,6 +177,8 @@ def from_file(path: Path) -> dict[str, Any]:
             if name not in KEYS or KEYS[name].section != section:
                 raise ConfigError(f"{where}: {_unknown(name, section)}")
             found[name] = check(name, value, where)
+    if guard and not found.get(GUARD):
+        found[GUARD] = str(path)
     return found
 
 

@@ -17,6 +17,7 @@ from shadowland._core.endpoint.endpoint import SNAPSHOT_LIMIT, Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland.admission import SPENT_TOKENS, Admission
 from shadowland.errors import CapacityError, ConfigError, DisconnectReason, DropReason, UsageError
+from shadowland.guard import Guard, summary
 from shadowland.identity import Identity
 from shadowland.inbox import Inbox, TickMessages
 from shadowland.schema import Entity, Message, Schema
@@ -31,6 +32,7 @@ Leave = Callable[[Session, DisconnectReason], object]
 Handler = Callable[[Session, Any], object]
 Step = Callable[["Tick"], object]
 
+MOST_BATCHES = 8                # of datagrams that are taken at once: a flood must not hold a tick up
 DRAIN_GAP_US = 2000             # between two looks at the socket while waiting for a tick
 CLOSE_WAIT_US = 300_000
 
@@ -47,7 +49,8 @@ def known_classes(root: type[Any]) -> list[type[Any]]:
 @dataclass(slots=True)
 class ServerStats:
     """Counters since the server opened; `drops` and `message_drops` by name of the reason, `token_problems` by
-    that of the problem, without the zeros; `ciphers` is how many sessions are sealed with each.
+    that of the problem, without the zeros; `ciphers` is how many sessions are sealed with each, `rules` how often
+    each of the guard's rules said no.
 
     packets_in is what was accepted and all `drops` but two, which the socket counts beside them: KERNEL_OVERFLOW, what
     the kernel lost before anybody read it, and SEND_FAILED, what it refused to send.
@@ -63,6 +66,7 @@ class ServerStats:
     handler_errors: int = 0
     ciphers: dict[str, int] = field(default_factory=dict)
     token_problems: dict[str, int] = field(default_factory=dict)
+    rules: dict[str, int] = field(default_factory=dict)
     drops: dict[str, int] = field(default_factory=dict)
     message_drops: dict[str, int] = field(default_factory=dict)
 
@@ -119,6 +123,7 @@ class Server:
     capacity     most players at once; more are refused with SERVER_FULL.
     entities     most entities at once.
     identity     the server's key pair; by default a new one that lives as long as the process.
+    guard        rules, bans and allow list (shadowland.guard); by default the built-in rules.
     token_keys   public keys (sli1...) of up to four issuers whose connect tokens are taken (shadowland.tokens);
                  tokens_required: nobody gets in without one.
     limits       keyword arguments of Endpoint: idle_timeout_us, half_open, inbox_bytes, session_blocks, cipher, ...,
@@ -130,7 +135,8 @@ class Server:
 
     def __init__(self, *, tick_hz: int = 60, aoi: Grid | None = None, schema: Schema | None = None,
                  capacity: int = 1024, entities: int = 16384, identity: Identity | None = None,
-                 token_keys: Iterable[str] = (), tokens_required: bool = False, **limits: int | str) -> None:
+                 guard: Guard | None = None, token_keys: Iterable[str] = (), tokens_required: bool = False,
+                 **limits: int | str) -> None:
         if not 1 <= tick_hz <= 240:
             raise ConfigError(f"tick_hz is {tick_hz}; it must be 1 to 240 ticks per second")
         if not 1 <= capacity <= 65536:
@@ -139,6 +145,7 @@ class Server:
         self.aoi = aoi or Grid(cell=32, radius=96)
         self.identity = identity or Identity.generate()
         self.admission = Admission(token_keys, tokens_required=tokens_required)
+        self.guard = guard or Guard()
         self.sessions: dict[int, Session] = {}
         self.avatars: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
         self.tick_number = 0
@@ -216,7 +223,8 @@ class Server:
         spent = limits.pop("spent_tokens", SPENT_TOKENS)
         endpoint = Endpoint(
             "server", capacity=self.capacity, seed=os.urandom(32), identity_secret=self.identity.private_bytes,
-            schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz, **limits)
+            schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz,
+            guard=self.guard.core, **limits)
         self.admission.open(endpoint, spent)
         self._socket = UdpSocket(host, port)
         self._endpoint = endpoint
@@ -247,7 +255,7 @@ class Server:
 
     def _receive(self) -> None:
         assert self._socket is not None
-        while True:
+        for _ in range(MOST_BATCHES):
             self.now_us = monotonic_us()
             self._incoming.clear()
             count = self._socket.receive(self._incoming, self.now_us)
@@ -418,5 +426,6 @@ class Server:
             bytes_in=counters["bytes_in"], bytes_out=counters["bytes_out"],
             ciphers={name: count for name, count in ciphers.items() if count},
             handler_errors=sum(self._failed.values()), token_problems=self.admission.problems(endpoint),
+            rules=summary(self.guard.rules()),
             drops={reason.name: int(drops[reason]) for reason in DropReason if drops[reason]},
             message_drops={reason.name: int(message_drops[reason]) for reason in DropReason if message_drops[reason]})

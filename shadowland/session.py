@@ -80,5 +80,16 @@ class Session:
         """End the session; the player learns the reason."""
         self._server.endpoint.close(self.handle, int(reason), self._server.now_us)
 
+    def ban(self, seconds: float) -> None:
+        """End the session with BANNED, and let none begin from its address for so many seconds.
+
+        The address is proven. Others behind it who are playing go on; UsageError when the session is over already.
+        """
+        remote = self.remote
+        if remote is None:
+            raise UsageError("the session is over, and with it its address is gone; ban while it is live")
+        self._server.guard.ban(remote[0], seconds)
+        self.close(DisconnectReason.BANNED)
+
     def __repr__(self) -> str:
         return f"<Session {self.handle:#x} of {self.remote}>"
