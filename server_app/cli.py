@@ -49,7 +49,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("app")
-@flags("host", "port", "identity", "token_keys", "tokens", "log_level")
+@flags("host", "port", "identity", "guard", "inspect", "token_keys", "tokens", "log_level")
 def run(app: str, path: Path | None, **flags: Any) -> int:
     """Serve APP, a Server in a file or module: game.py, game.py:app or package.game:app."""
     from server_app.run import load_app, run_app
@@ -60,8 +60,8 @@ def run(app: str, path: Path | None, **flags: Any) -> int:
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="one line of JSON, last on stdout; all else on stderr")
-@flags("bots", "hz", "duration", "host", "port", "identity", "visible", "radius", "npcs_per_bot", "monsters_per_bot",
-       "seed", "log_level")
+@flags("bots", "hz", "duration", "host", "port", "identity", "guard", "inspect", "visible", "radius", "npcs_per_bot",
+       "monsters_per_bot", "seed", "log_level")
 def demo(path: Path | None, as_json: bool, **flags: Any) -> int:
     """A server and, in a second process, bots that connect over real UDP, walk, meet and part; then a report."""
     from server_app.demo.run import run_demo
@@ -122,6 +122,33 @@ def impair(listen: str, target: str, **flags: Any) -> int:
     with Stop() as stopped:
         return run_impair(listen, target, {name: text for name, text in both.items() if text is not None}, stopped,
                           **flags)
+
+
+@cli.command()
+@click.option("--path", "socket_path", type=click.Path(path_type=Path), default=None,
+              help="the server's `inspect` setting, if it has one")
+@click.option("--sessions", type=click.IntRange(0, 500), default=20, show_default=True, help="rows of the busiest ones")
+@click.option("--watch", is_flag=True, help="again every second, until Ctrl-C")
+@click.option("--ban", "banned", default=None, metavar="ADDRESS", help="ban an address, an IPv4 /24 or an IPv6 /48")
+@click.option("--for", "for_s", type=click.FloatRange(0.001), default=None, metavar="SECONDS",
+              help="how long the ban lasts; not given: until it is lifted")
+@click.option("--unban", default=None, metavar="ADDRESS", help="lift a ban")
+@click.option("--reload", is_flag=True, help="read the guard's rules again")
+@click.option("--json", "as_json", is_flag=True, help="one line of JSON, last on stdout; all else on stderr")
+@flags("port", "log_level")
+def inspect(path: Path | None, *, socket_path: Path | None, banned: str | None, for_s: float | None, unban: str | None,
+            reload: bool, watch: bool, sessions: int, as_json: bool, **flags: Any) -> int:
+    """Look into the server that runs on --port: sessions, rates, drops, the guard's rules and bans."""
+    from server_app.inspect import run_inspect, say
+    settings, _ = prepare(flags, path)
+    asked = {"ban": banned, "unban": unban, "reload": reload or None}
+    question = {name: value for name, value in asked.items() if value is not None}
+    if len(question) > 1 or for_s is not None and banned is None:
+        raise sl.ConfigError("inspect: give one of --ban, --unban and --reload at a time; --for goes with --ban")
+    if question:
+        return say(socket_path, settings, question | {"for_s": for_s}, as_json=as_json)
+    with Stop() as stopped:
+        return run_inspect(socket_path, settings, as_json=as_json, watch=watch, rows=sessions, stopped=stopped)
 
 
 @cli.command()

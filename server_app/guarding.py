@@ -21,7 +21,7 @@ LOOK_US: Final = 1_000_000
 class Rules:
     """What `--guard` names, put in force for `app`. A file that is wrong at the start is an error, later a log line.
 
-    Inside the block SIGHUP reads it again at the next tick.
+    Inside the block SIGHUP reads it again at the next tick; a changed file needs no block.
     """
 
     def __init__(self, app: sl.Server, settings: Settings, *, clock: Callable[[], int] = clock_us) -> None:

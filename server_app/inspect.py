@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 import shadowland as sl
-from server_app.config import OFF
+from server_app.config import OFF, Settings
 from server_app.guarding import Rules
 from server_app.loop import Loop, clock_us
 
@@ -56,7 +56,7 @@ def view(app: sl.Server, loop: Loop, rows: int) -> Answer:
     table = app.endpoint.stats()
     trips = table["rtt_us"][table["rtt_us"] > 0] / 1000
     p50, p99, worst = loop.times.milliseconds(50, 99, 100)
-    busiest = table[np.argsort(table["bytes_in"])[::-1][:min(rows, MOST_ROWS)]]
+    busiest = table[np.argsort(table["bytes_in"])[::-1][:min(max(rows, 0), MOST_ROWS)]]
     sessions = []
     for row in busiest:
         remote = app.endpoint.remote(int(row["connection"]))
@@ -156,7 +156,13 @@ class Desk:
                 caller, _ = self._listener.accept()
                 caller.setblocking(False)
                 self._callers.append(Caller(caller, clock_us() + PATIENCE_US))
-        self._callers = [caller for caller in self._callers if self._serve(caller) or caller.socket.close()]
+        self._callers = [caller for caller in self._callers if self._kept(caller)]
+
+    def _kept(self, caller: Caller) -> bool:
+        kept = self._serve(caller)
+        if not kept:
+            caller.socket.close()
+        return kept
 
     def _serve(self, caller: Caller) -> bool:
         """Whether it is still there for the next look."""
@@ -191,6 +197,15 @@ class Desk:
             return view(self.app, self._loop(), int(asked.get("sessions", 20)))
         except (ValueError, TypeError, AttributeError, sl.ShadowlandError) as error:
             return {"wrong": str(error)}
+
+
+def looking(app: sl.Server, rules: Rules, desk: Desk) -> Callable[[int], None]:
+    """A `drain` for the loop that also looks at the rules' file and at who calls."""
+    def drain(until_us: int) -> None:
+        rules.look()
+        desk.look()
+        app.drain(until_us)
+    return drain
 
 
 # The asking side -----------------------------------------------------------------------------------------------------
@@ -229,15 +244,15 @@ def text_of(found: Answer) -> str:
     lines = [
         f"{found['sessions']:,} of {found['capacity']:,} sessions, {found['half_open']} half open, "
         f"{rate['handshakes']:g} key exchanges/s; round trip p50 {trips['p50']} p99 {trips['p99']} ms",
-        f"{rate['ticks']:g} of {found['tick_hz']} ticks/s, p50 {ticks['p50']} p99 {ticks['p99']} max {ticks['max']} ms, "
-        f"{found['skipped_ticks']} skipped; {found['handler_errors']} handler errors",
+        f"{rate['ticks']:g} of {found['tick_hz']} ticks/s, p50 {ticks['p50']} p99 {ticks['p99']} "
+        f"max {ticks['max']} ms, {found['skipped_ticks']} skipped; {found['handler_errors']} handler errors",
         f"in {rate['packets_in']:,g} packets/s {rate['bytes_in'] / 1000:,.1f} kB/s, "
         f"out {rate['packets_out']:,g} packets/s {rate['bytes_out'] / 1000:,.1f} kB/s", "",
         f"{'rule':20} {'scope':8} {'what':11} {'per second':>12} {'burst':>12} {'action':7} {'refused':>10}",
     ]
     for rule in found["rules"]:
-        lines.append(f"{rule['name']:20} {rule['scope']:8} {rule['what']:11} {rule['per_second']:>12,g} "
-                     f"{rule['burst']:>12,g} {rule['action']:7} {rule['hits']:>10,}")
+        lines.append(f"{rule['name']:20} {rule['scope']:8} {rule['what']:11} {rule['per_second']:>12,.10g} "
+                     f"{rule['burst']:>12,.10g} {rule['action']:7} {rule['hits']:>10,}")
     for title, key in (("datagrams dropped", "drops"), ("messages dropped", "message_drops")):
         if found[key]:
             lines += ["", title, *(f"    {name:24} {count:>12,}" for name, count in found[key].items())]
@@ -257,9 +272,26 @@ def text_of(found: Answer) -> str:
     return "\n".join(lines)
 
 
-def run_inspect(path: Path, *, as_json: bool, watch: bool, rows: int, stopped: Callable[[], bool],
-                gap_s: float = 1.0) -> int:
+def _place(path: Path | None, settings: Settings) -> Path:
+    if path is not None:
+        return path
+    if settings.inspect == OFF:
+        raise sl.ConfigError("inspect is off in these settings, so that their server cannot be inspected; "
+                             "set it to a path, or leave it out, and start the server again")
+    return Path(settings.inspect) if settings.inspect else default_path(settings.port)
+
+
+def say(path: Path | None, settings: Settings, question: Answer, *, as_json: bool) -> int:
+    """Tell the server to ban, unban or reload, and print what it says."""
+    said = ask(_place(path, settings), question)["said"]
+    print(json.dumps({"said": said}) if as_json else said)
+    return 0
+
+
+def run_inspect(place: Path | None, settings: Settings, *, as_json: bool, watch: bool, rows: int,
+                stopped: Callable[[], bool], gap_s: float = 1.0) -> int:
     """Ask twice, `gap_s` apart, and print; with `watch` again and again until `stopped()`."""
+    path = _place(place, settings)
     before = ask(path, {"sessions": 0})
     while True:
         end = time.monotonic() + gap_s

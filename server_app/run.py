@@ -9,6 +9,8 @@ from pathlib import Path
 
 import shadowland as sl
 from server_app.config import Settings, limits
+from server_app.guarding import Rules
+from server_app.inspect import Desk, looking
 from server_app.loop import Loop
 
 logger = logging.getLogger("shadowland.server")
@@ -81,12 +83,18 @@ def run_app(app: sl.Server, settings: Settings, stopped: Callable[[], bool], *, 
                                 tokens_required=settings.tokens == "required" if "tokens" in given else None)
     if settings.identity:
         app.identity = sl.Identity.load(settings.identity)
-    app.open(settings.host, settings.port)
-    with app.closing():
+    with Rules(app, settings) as rules:
+        app.open(settings.host, settings.port)
+        with app.closing():
+            return _serve(app, settings, rules, stopped)
+
+
+def _serve(app: sl.Server, settings: Settings, rules: Rules, stopped: Callable[[], bool]) -> int:
+    with Desk(app, lambda: loop, rules, settings.inspect) as desk:
         logger.info("serving %s", app.connect_line)
         if not settings.identity:
             logger.info("this key ends with the process; `shadowland-server keygen` makes one to keep for --identity")
-        loop = Loop(app.tick_hz, app.drain, app.step)
+        loop = Loop(app.tick_hz, looking(app, rules, desk), app.step)
         loop.run(stopped)
         p50, p99, worst = loop.times.milliseconds(50, 99, 100)
         logger.info("%d ticks, %d skipped, p50 %.2f ms, p99 %.2f ms, max %.2f ms; closing %d sessions",

@@ -299,7 +299,8 @@ class Guard:
 
     def rules(self) -> list[RuleCount]:
         """Every rule in force with its counter."""
-        hits = dict(zip(self._order, self.core.hits, strict=True))
+        core = self.core                            # made now, if it was not: the order of the counters with it
+        hits = dict(zip(self._order, core.hits, strict=True))
         return [RuleCount(rule, hits[rule.name]) for rule in self.policy.rules]
 
     @property

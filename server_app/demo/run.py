@@ -13,6 +13,8 @@ import msgspec
 import shadowland as sl
 from server_app.config import Settings
 from server_app.demo.world import DemoWorld
+from server_app.guarding import Rules
+from server_app.inspect import Desk, looking
 from server_app.loop import Frozen, Loop
 from server_app.report import (
     FULL_STATE_BYTES,
@@ -98,9 +100,10 @@ class Bots:
 class Demo:
     """One run. `go` does it all; its steps are apart to be read."""
 
-    def __init__(self, settings: Settings, world: DemoWorld, stopped: Callable[[], bool]) -> None:
+    def __init__(self, settings: Settings, world: DemoWorld, stopped: Callable[[], bool], rules: Rules) -> None:
         self.settings, self.world, self.stopped = settings, world, stopped
-        self.loop = Loop(settings.hz, world.app.drain, world.app.step)
+        self.desk = Desk(world.app, lambda: self.loop, rules, settings.inspect)
+        self.loop = Loop(settings.hz, looking(world.app, rules, self.desk), world.app.step)
         self.baseline: Baseline | None = None
         self.report = DemoReport(budget_ms=round(1000 / settings.hz, 3))
         self.seconds = 0.0
@@ -111,7 +114,7 @@ class Demo:
 
     def go(self, bots: Bots) -> BotsReport | None:
         """All phases; the bots' report, None if they did not give one."""
-        with Frozen():
+        with self.desk, Frozen():
             self._gather(bots)
             self._measure(bots)
             self._part(bots)
@@ -221,6 +224,7 @@ def run_demo(settings: Settings, stopped: Callable[[], bool], *, as_json: bool) 
     """Serve, walk, report; the exit code: 0, or 1 if a bot was lost or a view was wrong."""
     identity = sl.Identity.load(settings.identity) if settings.identity else sl.Identity.generate()
     world = DemoWorld(settings, identity)
+    rules = Rules(world.app, settings)
     world.app.open(settings.host, settings.port)
     ring, bots = ring_file(), None
     try:
@@ -230,7 +234,7 @@ def run_demo(settings: Settings, stopped: Callable[[], bool], *, as_json: bool) 
             url, key = world.app.connect_line.split()
             logger.info("serving %s %s; %d bots connect", url, key, settings.bots)
             bots = Bots(url, key, settings, ring)
-            demo = Demo(settings, world, stopped)
+            demo = Demo(settings, world, stopped, rules)
             seen = demo.go(bots)
     finally:
         if bots is not None:
