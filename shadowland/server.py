@@ -226,6 +226,9 @@ class Server:
             schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz,
             guard=self.guard.core, **limits)
         self.admission.open(endpoint, spent)
+        # Touched now: a flood that fills them for the first time must not be what makes the process grow.
+        for batch in (self._incoming, self._replies, self._outgoing):
+            batch.arena.fill(0)
         self._socket = UdpSocket(host, port)
         self._endpoint = endpoint
         self._inbox = Inbox(self.schema, self.capacity)

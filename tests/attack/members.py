@@ -1,8 +1,11 @@
 """Attacks by and on those who have a session: replays, tampering, forged CLOSE, fragment bombs, greed."""
+import math
 import random
 import struct
 import time
 
+from shadowland._core.base.batch import DatagramBatch
+from shadowland._core.udp.socket import UdpSocket
 from shadowland.schema import encode_one
 from tests.attack.rig import Intruder, Rig, Row, difference
 from tests.attack.victim import SCHEMA, Shout
@@ -10,6 +13,8 @@ from tests.reference import protocol
 
 PLAYERS = 200
 CALM_S = 4.0
+FLOOD_PACKETS = 40_000
+FLOOD_RATE = 100_000
 
 
 def _alive(intruder: Intruder, seconds: float = 2.0) -> bool:
@@ -110,6 +115,71 @@ def fragment_bomb(seconds: float) -> Row:
                 "message_drops": difference(calm, after, "message_drops"),
                 # Four sets of sixteen parts of four blocks are all that one session can hold.
                 "held": players["lost"] == 0 and most <= 4 * 16 * 4 + 64 and after["rss_kib"] - calm["rss_kib"] <= 1024}
+
+
+def flooding_member(seconds: float) -> Row:
+    """A member that sends packets at a hundred times what a session may (1,000 a second), beside honest players."""
+    with Rig(PLAYERS) as rig:
+        member = Intruder(rig, 1)
+        session = member.joined()
+        calm, calm_players = rig.calm(CALM_S)
+        ping = bytes([protocol.CONTROL, protocol.PING]) + bytes(8)
+        packets = [session.packet(ping) for _ in range(FLOOD_PACKETS)]         # sealed beforehand: it has to be fast
+        batch, out = DatagramBatch(256), UdpSocket(*member.give_socket())
+        start, sent, closed = time.monotonic(), 0, math.nan
+        while (spent := time.monotonic() - start) < seconds:
+            if sent > spent * FLOOD_RATE:
+                time.sleep(0.0005)
+                continue
+            for data in packets[sent % FLOOD_PACKETS:][:batch.capacity]:
+                batch.append(data, member.server)
+            sent += batch.count
+            while batch.count:
+                out.send(batch)
+            if math.isnan(closed) and rig.victim.ask()["sessions"] == PLAYERS:
+                closed = time.monotonic() - start
+        after, players = rig.look()
+        out.close()
+        return {"sent_per_s": round(sent / seconds), "closed_after_s": round(closed, 2),
+                "lost_players": players["lost"], "bans": after["bans"], "rules": difference(calm, after, "rules"),
+                "rtt_ratio": round(players["rtt_p99_ms"] / calm_players["rtt_p99_ms"], 2),
+                "tick_p99_ms": after["tick_p99_ms"], "calm_tick_p99_ms": calm["tick_p99_ms"],
+                "drops": difference(calm, after, "drops"),
+                "held": players["lost"] == 0 and closed < seconds and after["bans"] == 0
+                and players["rtt_p99_ms"] < 2 * calm_players["rtt_p99_ms"]}
+
+
+def forged_blame(seconds: float) -> Row:
+    """All that an outsider can send in a member's name, from its address and port: no score moves, nobody is banned."""
+    with Rig() as rig:
+        member = Intruder(rig, 1)
+        session = member.joined()
+        said = [session.packet(bytes([protocol.CONTROL, protocol.PING]) + bytes(8)) for _ in range(20)]
+        member.say(*said)
+        member.take(0.3)
+        before, _ = rig.look()
+        sent, start = 0, time.monotonic()
+        wrong = protocol.Sealed(session.connection_id, bytes(32), bytes(32))
+        while time.monotonic() - start < min(seconds, 10):
+            other = protocol.Client(rig.key, random.randbytes(32), schema_hash=SCHEMA.hash)
+            forged = [other.hello(), other.connect_with(struct.pack("<q", int(time.monotonic())) + bytes(40)),
+                      member.wire.connect_datagram[:-1] + b"\0", random.choice(said),
+                      wrong.seal(bytes([0, 3, protocol.CONTROL, protocol.CLOSE, 1]), session.sequence + sent),
+                      wrong.seal(random.randbytes(60), 1 << 63 | sent)]
+            member.say(*forged)             # from the member's own socket: nothing tells them apart but the keys
+            sent += len(forged)
+            member.hear(0.0)
+        member.take(0.3)
+        alive = _alive(member)
+        after, _ = rig.look()
+        member.close()
+        newcomer = Intruder(rig, 1)
+        newcomer.joined()                   # its address may still begin a session
+        newcomer.close()
+        rules = difference(before, after, "rules")
+        return {"forged": sent, "session_alive": alive, "bans": after["bans"], "rules": rules,
+                "drops": difference(before, after, "drops"),
+                "held": alive and after["bans"] == 0 and not rules.keys() - {"hellos"}}
 
 
 def greedy_member(seconds: float) -> Row:

@@ -206,5 +206,11 @@ class Intruder:
                 frames += session.receive(data)
         return frames
 
+    def give_socket(self) -> tuple[str, int]:
+        """Close the socket and say where it was bound, so that a faster one can take its place."""
+        host, port = self.socket.getsockname()
+        self.socket.close()
+        return host, port
+
     def close(self) -> None:
         self.socket.close()

@@ -12,7 +12,7 @@ def play(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-m", "tests.attack", *words], cwd=ROOT, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("name", ["amplification", "replay_and_tampering", "spoofed_close"])
+@pytest.mark.parametrize("name", ["amplification", "replay_and_tampering", "spoofed_close", "forged_blame"])
 def test_what_is_promised_holds_against(name: str) -> None:
     done = play(name, "--seconds", "2")
     assert done.returncode == 0, done.stdout + done.stderr

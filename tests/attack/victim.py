@@ -80,7 +80,8 @@ def counters(app: sl.Server, loop: Loop) -> dict[str, Any]:
         "half_open": stats.half_open, "handshakes": inner["handshakes"], "blocks_used": inner["blocks_used"],
         "received": inner["received"], "accepted": inner["accepted"], "bytes_in": stats.bytes_in,
         "bytes_out": stats.bytes_out, "sent": inner["sent"], "drops": stats.drops,
-        "message_drops": stats.message_drops, "ticks": loop.ticks, "skipped": loop.skipped, "tick_p99_ms": p99,
+        "message_drops": stats.message_drops, "rules": stats.rules, "bans": len(app.guard.bans()),
+        "ticks": loop.ticks, "skipped": loop.skipped, "tick_p99_ms": p99,
         "tick_max_ms": worst, "handler_errors": stats.handler_errors,
     }
 

@@ -60,3 +60,18 @@ def test_compression_measures_every_message_with_every_dictionary() -> None:
     assert len(rows) == 21 and {row["dictionary"] for row in rows} == {"none", "schema", "words"}
     assert all(row["saved"] == 0 for row in rows if row["messages"] == "random bytes")
     assert all(row["saved"] > 0.2 for row in rows if row["messages"] == "50 lines at once")
+
+
+def test_the_guards_checks_are_measured() -> None:
+    done = run("benchmarks.guard", "--json", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert [row["check"] for row in document["rows"]] == ["session", "hello", "banned", "handshake", "bad"]
+    assert all(0 < row["ns"] < 10_000 for row in document["rows"])
+
+
+def test_a_small_login_storm_lets_everybody_in() -> None:
+    done = run("benchmarks.logins", "--json", "--clients", "40")
+    assert done.returncode == 0, done.stderr
+    row = json.loads(done.stdout)["rows"][0]
+    assert row["joined"] == 40 and row["ratio"] > 1 and row["logins_per_s"] > 0
