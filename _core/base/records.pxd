@@ -17,6 +17,7 @@ cdef enum:                          # EventRecord.kind
     EVENT_LEFT = 2
     EVENT_SNAPSHOT_ACKED = 3
     EVENT_SNAPSHOT_LOST = 4
+    EVENT_MIGRATED = 7              # the session goes on over another path; token counts how often
 
 cdef enum:                          # MessageRecord.flags
     MESSAGE_UNDECODABLE = 1         # set by the world on a snapshot: withdraw the acknowledgment
@@ -48,7 +49,7 @@ cdef struct MessageRecord:          # 32 bytes: the same record in the inbox and
 cdef struct EventRecord:            # 24 bytes
     uint64_t connection
     uint64_t time_us
-    uint32_t token                  # snapshot token
+    uint32_t token                  # snapshot token, or what the kind says
     uint8_t kind                    # EVENT_*
     uint8_t reason                  # DisconnectReason of EVENT_LEFT
     uint16_t reserved

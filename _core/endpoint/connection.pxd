@@ -14,6 +14,7 @@ from shadowland._core.crypto.aead cimport AeadKey
 from shadowland._core.guard.guard cimport SessionBuckets
 from shadowland._core.session.ack cimport AckState
 from shadowland._core.session.channel cimport ReliableReceive, ReliableSend
+from shadowland._core.session.path cimport PathPending
 from shadowland._core.session.recovery cimport Recovery
 from shadowland._core.session.replay cimport ReplayWindow
 
@@ -49,6 +50,10 @@ cdef enum:
     CONTROL_PING = 1
     CONTROL_PONG = 2
     CONTROL_CLOSE = 3
+    CONTROL_PATH_CHALLENGE = 4
+    CONTROL_PATH_RESPONSE = 5
+
+    CHALLENGES_KEPT = 2         # one over each of the two paths that a server challenges
 
     HEAD_FRAGMENT = 0x08
     NODE_NONE = 0xFFFFFFFF
@@ -71,6 +76,10 @@ cdef struct Inputs:             # client: what is not acknowledged; server: what
 cdef struct Latest:
     uint64_t after[LATEST_KINDS]    # by kind - 1: packet of the last one taken, plus one
 
+cdef struct Challenge:          # client: to be answered
+    uint64_t token
+    Address local               # where it came to, and whence the answer leaves
+
 cdef struct Connection:
     uint64_t handle
     uint64_t key                # in the endpoint's table of sessions
@@ -89,6 +98,7 @@ cdef struct Connection:
     uint64_t pong_time
     uint64_t last_received_us
     uint64_t last_sent_us
+    uint64_t path_due_us        # when path_step has something to do, 0: never
     uint64_t close_due_us
     uint64_t forget_us          # CLOSING: when the keys go
     uint64_t block_sequence     # newest packet whose ack block was read, plus one
@@ -101,7 +111,7 @@ cdef struct Connection:
     uint64_t clock_offset_us    # peer's clock less ours, by the last PONG
     uint32_t peer_tick          # client: the server's tick when it accepted
     uint16_t peer_tick_hz
-    Address remote
+    Address remote              # the validated path: nothing but challenges goes anywhere else
     Address local
     SessionBuckets guarded      # server: what this session used of its allowances
     AeadKey send_key
@@ -113,6 +123,10 @@ cdef struct Connection:
     Recovery recovery
     ReliableSend send
     ReliableReceive receive
+    PathPending path            # server
+    Challenge challenges[CHALLENGES_KEPT]
+    uint32_t challenge_count
+    uint32_t moves              # how often the session moved
 
 cdef inline uint32_t handle_slot(uint64_t handle) noexcept nogil:
     return <uint32_t>handle

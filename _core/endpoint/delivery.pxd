@@ -105,7 +105,7 @@ cdef inline int read_acks(EndpointState* state, Connection* connection, const Ac
         return BYE_ACK_OF_UNSENT
     packet = recovery_slot(&connection.recovery, block.newest)
     if packet != NULL and packet.state == SENT_IN_FLIGHT:
-        fresh = now_us >= packet.time_us
+        fresh = now_us >= packet.time_us and block.newest >= connection.recovery.path_first
         sample = now_us - packet.time_us
         eliciting = packet.flags & SENT_ELICITING
         packet_acked(state, connection, packet, now_us)
@@ -176,6 +176,9 @@ cdef inline void connection_deadline(EndpointState* state, const Connection* con
     if candidate < due:
         due = candidate
     candidate = recovery_deadline(&connection.recovery, connection.peer_ack_delay_us)
+    if candidate != 0 and candidate < due:
+        due = candidate
+    candidate = connection.path_due_us
     if candidate != 0 and candidate < due:
         due = candidate
     candidate = connection.ack.deadline_us

@@ -436,11 +436,13 @@ cdef class Endpoint:
     @property
     def counters(self) -> dict[str, int]:
         """received, accepted, sent (datagrams), bytes_in, bytes_out (UDP payload), handshakes (key exchanges done),
-        blocks_used, fragment_sets, events_lost."""
+        blocks_used, fragment_sets, events_lost, migrations, paths_refused (pending ones that were not taken),
+        paths_busy (packets from a third address, too soon to challenge it)."""
         return {
             "received": self.state.received, "accepted": self.state.accepted, "sent": self.state.sent,
             "bytes_in": self.state.bytes_in, "bytes_out": self.state.bytes_out, "handshakes": self.state.handshakes,
             "blocks_used": self.state.slab.used, "fragment_sets": self.state.fragments.live,
             "fragments_expired": self.state.fragments.expired, "fragments_evicted": self.state.fragments.evicted,
-            "events_lost": self.state.events_lost,
+            "events_lost": self.state.events_lost, "migrations": self.state.migrations,
+            "paths_refused": self.state.paths_refused, "paths_busy": self.state.paths_busy,
         }

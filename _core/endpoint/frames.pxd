@@ -32,6 +32,8 @@ from shadowland._core.endpoint.connection cimport (
     CHANNEL_UNRELIABLE,
     CONTROL_CLOSE,
     CONTROL_CONFIRM,
+    CONTROL_PATH_CHALLENGE,
+    CONTROL_PATH_RESPONSE,
     CONTROL_PING,
     CONTROL_PONG,
     HEAD_FRAGMENT,
@@ -50,6 +52,7 @@ from shadowland._core.endpoint.control cimport (
 )
 from shadowland._core.endpoint.delivery cimport connection_release, mark_dirty
 from shadowland._core.endpoint.dispatch cimport control_message
+from shadowland._core.endpoint.path cimport path_challenge, path_response
 from shadowland._core.endpoint.state cimport (
     ROLE_CLIENT,
     ROLE_SERVER,
@@ -259,6 +262,14 @@ cdef inline int read_control(EndpointState* state, Connection* connection, const
     if length == 17 and data[0] == CONTROL_PONG:
         # Half a round trip ago the peer's clock showed this; modulo 2**64, as clocks may start anywhere.
         connection.clock_offset_us = get_u64(data + 9) + connection.recovery.smoothed_rtt_us // 2 - now_us
+        return FRAME_ELICITS
+    if length == 9 and (data[0] == CONTROL_PATH_CHALLENGE or data[0] == CONTROL_PATH_RESPONSE):
+        if (data[0] == CONTROL_PATH_CHALLENGE) == (state.role == ROLE_SERVER):
+            drop_message(state, DROP_UNEXPECTED)    # servers do not move, and clients challenge nobody
+        elif state.role == ROLE_SERVER:
+            path_response(state, connection, get_u64(data + 1), now_us)
+        else:
+            path_challenge(state, connection, get_u64(data + 1))
         return FRAME_ELICITS
     if length == 2 and data[0] == CONTROL_CLOSE:
         connection.reason = reason_of(data[1])

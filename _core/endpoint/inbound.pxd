@@ -33,6 +33,7 @@ from shadowland._core.endpoint.delivery cimport connection_close, connection_dea
 from shadowland._core.endpoint.frames cimport deliver_ready, read_frame
 from shadowland._core.endpoint.guarded cimport session_admitted, session_judged
 from shadowland._core.endpoint.join cimport half_open_packet
+from shadowland._core.endpoint.path cimport path_packet
 from shadowland._core.endpoint.state cimport (
     HALF_BIT,
     MTU_LARGEST,
@@ -104,6 +105,7 @@ cdef inline void session_datagram(EndpointState* state, Header* header, uint8_t*
                                   uint64_t now_us) noexcept nogil:
     cdef uint32_t slot, length = datagram.length, sealed
     cdef uint64_t bad
+    cdef bint elsewhere = False, newest
     cdef Connection* connection
     if header.channel != 0 or header.flags != FLAGS_SESSION:
         drop(state, DROP_BAD_FLAGS)
@@ -121,8 +123,11 @@ cdef inline void session_datagram(EndpointState* state, Header* header, uint8_t*
         if connection.state != STATE_LIVE:
             drop(state, DROP_CLOSED)
             return
-        if not address_same(&datagram.remote, &connection.remote):
-            drop(state, DROP_WRONG_PATH)
+        elsewhere = not address_same(&datagram.remote, &connection.remote)
+        if state.role == ROLE_SERVER:
+            elsewhere = elsewhere or not address_same(&datagram.local, &connection.local)
+        elif elsewhere:
+            drop(state, DROP_WRONG_PATH)            # a server never moves
             return
         if replay_seen(&connection.replay, header.sequence):
             drop(state, DROP_REPLAYED)
@@ -139,6 +144,7 @@ cdef inline void session_datagram(EndpointState* state, Header* header, uint8_t*
         connection_close(state, connection, BYE_SEQUENCE_JUMP, now_us)
         session_judged(state, connection, state.bad, datagram.time_us)
         return
+    newest = header.sequence > connection.replay.newest
     if not replay_commit(&connection.replay, header.sequence):
         drop(state, DROP_REPLAYED)
         return
@@ -147,7 +153,8 @@ cdef inline void session_datagram(EndpointState* state, Header* header, uint8_t*
     sealed = HEADER_SIZE + connection.receive_key.tag_size
     bad = state.bad
     connection.bytes_in += length
-    connection.local = datagram.local               # answers leave from where the peer reached us
+    if elsewhere:
+        path_packet(state, connection, datagram, header.sequence, newest, now_us)
     read_body(state, connection, data + HEADER_SIZE, length - sealed, header.sequence, datagram.time_us)
     session_judged(state, connection, bad, datagram.time_us)
 
@@ -198,6 +205,7 @@ cdef inline void endpoint_inbound(EndpointState* state, Batch* batch, Batch* rep
             prefetch_session(state, batch_data(batch, i + PREFETCH_AHEAD), &batch.datagrams[i + PREFETCH_AHEAD])
         state.received += 1
         state.bytes_in += datagram.length
+        state.current = datagram
         if datagram.time_us == 0 or datagram.time_us > now_us:
             datagram.time_us = now_us
         if datagram.length > MTU_LARGEST:

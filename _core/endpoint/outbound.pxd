@@ -51,6 +51,7 @@ from shadowland._core.endpoint.delivery cimport (
     packet_lost,
     silence_limit,
 )
+from shadowland._core.endpoint.path cimport path_step
 from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, OutboxNode, count_fragments
 from shadowland._core.session.ack cimport ack_pack
 from shadowland._core.session.channel cimport (
@@ -345,6 +346,9 @@ cdef inline bint flush_connection(EndpointState* state, Connection* connection, 
         run_timers(state, connection, now_us)
         if connection.state != STATE_LIVE:
             return True
+    if connection.path_due_us != 0 and connection.path_due_us <= now_us:
+        if not path_step(state, connection, batch, now_us):
+            return False
     while wants_packet(state, connection, now_us):
         if packets >= FLUSH_PACKETS and connection.node_head == <uint32_t>NODE_NONE:
             mark_dirty(state, connection)           # the rest of the reliable units goes with the next pass

@@ -11,7 +11,7 @@ is counted apart, in message_drops.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from shadowland._core.base.records cimport Address, EventRecord, MessageRecord
+from shadowland._core.base.records cimport Address, Datagram, EventRecord, MessageRecord
 from shadowland._core.base.slab cimport Slab
 from shadowland._core.base.status cimport (
     BYE_NONE,
@@ -149,6 +149,7 @@ cdef struct EndpointState:
     uint32_t inbox_count
     uint32_t inbox_used
     uint64_t clock_us           # the time of the last inbound call
+    const Datagram* current     # the one that is being read, valid inside the inbound call
     bint stalled                # a whole reliable message waits for room in the inbox
     OutboxNode* nodes
     uint8_t* outbox_arena
@@ -186,6 +187,9 @@ cdef struct EndpointState:
     GuardState* guard           # the Guard that endpoint.pyx keeps alive
     uint64_t bad                # messages that no honest peer sends, so far
     uint64_t events_lost        # snapshot events that found no room (the world counts them as lost by age)
+    uint64_t migrations
+    uint64_t paths_refused      # pending paths that did not answer in time, or lost against the old one
+    uint64_t paths_busy         # packets from a third address, too soon to challenge it
     uint64_t drops[DROP_REASONS]
     uint64_t message_drops[DROP_REASONS]
 

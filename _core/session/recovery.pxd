@@ -17,6 +17,7 @@ cdef enum:
     GRANULARITY_US = 1000                           # RFC 9002 6.1.2
     INITIAL_RTT_US = 333000                         # RFC 9002 6.2.2
     PTO_BACKOFF_LIMIT = 6
+    PTO_LONGEST_US = 1000000                        # with backoff; one without may be longer
 
     SENT_FREE = 0
     SENT_IN_FLIGHT = 1
@@ -26,6 +27,8 @@ cdef enum:
     SENT_ELICITING = 1                              # flags of a sent packet
     SENT_CONFIRM = 2
     SENT_ACKS = 4
+    SENT_PATH = 16              # a challenge or response, perhaps over another path
+    SENT_APART = SENT_PATH      # lost ones say nothing of the path's load: neither counted as loss nor sent again
 
 cdef struct SentPacket:
     uint64_t sequence
@@ -45,6 +48,7 @@ cdef struct Recovery:
     uint64_t next_sequence
     uint64_t largest_acked
     uint64_t oldest             # no packet below it is in flight
+    uint64_t path_first         # packets below it left over another path: they measure nothing of this one
     uint64_t loss_time_us       # when the time threshold will declare the next one lost, 0: none waits
     uint64_t last_eliciting_us
     uint64_t bytes_in_flight
@@ -86,7 +90,7 @@ cdef inline void recovery_landed(Recovery* recovery, SentPacket* packet, uint8_t
     if packet.flags & SENT_ELICITING:
         recovery.eliciting_in_flight -= 1
     if state == SENT_LOST:
-        recovery.lost_packets += 1
+        recovery.lost_packets += not packet.flags & SENT_APART
     else:
         recovery.acked_packets += 1
 
@@ -126,6 +130,14 @@ cdef inline void recovery_sample(Recovery* recovery, uint64_t rtt_us, uint64_t d
     recovery.rtt_variance_us = (3 * recovery.rtt_variance_us + difference) // 4
     recovery.smoothed_rtt_us = (7 * recovery.smoothed_rtt_us + adjusted) // 8
 
+cdef inline void recovery_restart(Recovery* recovery) noexcept nogil:
+    """The session moved to another path (RFC 9000 9.4): what was measured of the old one says nothing of it."""
+    recovery.smoothed_rtt_us = 0
+    recovery.rtt_variance_us = 0
+    recovery.min_rtt_us = 0
+    recovery.latest_rtt_us = 0
+    recovery.path_first = recovery.next_sequence
+
 cdef inline uint64_t recovery_loss_delay(const Recovery* recovery) noexcept nogil:
     """RFC 9002 6.1.2: 9/8 of the larger of smoothed and latest round trip, at least the granularity."""
     cdef uint64_t rtt = recovery.smoothed_rtt_us
@@ -137,14 +149,16 @@ cdef inline uint64_t recovery_loss_delay(const Recovery* recovery) noexcept nogi
     return rtt if rtt > GRANULARITY_US else GRANULARITY_US
 
 cdef inline uint64_t recovery_pto(const Recovery* recovery, uint64_t max_ack_delay_us) noexcept nogil:
-    """RFC 9002 6.2.1, with backoff."""
-    cdef uint64_t pto, spread
+    """RFC 9002 6.2.1, with backoff up to a second: a peer that moved is only found by what it sends."""
+    cdef uint64_t pto, spread, longest
     if recovery.smoothed_rtt_us == 0:
         pto = 2 * INITIAL_RTT_US
     else:
         spread = 4 * recovery.rtt_variance_us
         pto = recovery.smoothed_rtt_us + (spread if spread > GRANULARITY_US else GRANULARITY_US) + max_ack_delay_us
-    return pto << (recovery.pto_count if recovery.pto_count < PTO_BACKOFF_LIMIT else PTO_BACKOFF_LIMIT)
+    longest = pto if pto > PTO_LONGEST_US else PTO_LONGEST_US
+    pto <<= recovery.pto_count if recovery.pto_count < PTO_BACKOFF_LIMIT else PTO_BACKOFF_LIMIT
+    return pto if pto < longest else longest
 
 cdef inline uint64_t recovery_deadline(const Recovery* recovery, uint64_t max_ack_delay_us) noexcept nogil:
     """When recovery next wants to be called, 0 for never."""

@@ -40,6 +40,8 @@ cdef enum:
     CODE_PING = 1
     CODE_PONG = 2
     CODE_CLOSE = 3
+    CODE_PATH_CHALLENGE = 4
+    CODE_PATH_RESPONSE = 5
 
     MESSAGE_KIND_MAX = 200
     FRAGMENTS_MAX = 16                              # of an unreliable message
@@ -117,7 +119,7 @@ cdef inline uint8_t _control(Reader* fields, Frame* frame) noexcept nogil:
         return DROP_BAD_FRAME
     if frame.kind == CODE_CONFIRM:
         return DROP_NONE if left == 0 else DROP_BAD_FRAME
-    if frame.kind == CODE_PING:
+    if frame.kind == CODE_PING or frame.kind == CODE_PATH_CHALLENGE or frame.kind == CODE_PATH_RESPONSE:
         return DROP_NONE if left == 8 else DROP_BAD_FRAME
     if frame.kind == CODE_PONG:
         return DROP_NONE if left == 16 else DROP_BAD_FRAME

@@ -12,7 +12,10 @@ CHANNELS = {
     FRAME_UNRELIABLE: "unreliable", FRAME_RELIABLE: "reliable", FRAME_LATEST: "latest", FRAME_INPUT: "input",
     FRAME_SNAPSHOT: "snapshot", FRAME_CONTROL: "control",
 }
-CODES = {CODE_CONFIRM: "confirm", CODE_PING: "ping", CODE_PONG: "pong", CODE_CLOSE: "close"}
+CODES = {
+    CODE_CONFIRM: "confirm", CODE_PING: "ping", CODE_PONG: "pong", CODE_CLOSE: "close",
+    CODE_PATH_CHALLENGE: "path_challenge", CODE_PATH_RESPONSE: "path_response",
+}
 
 Fields = make_dataclass(
     "Fields",

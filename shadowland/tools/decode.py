@@ -213,6 +213,8 @@ def control_fields(frame: message.Fields) -> Decoded:
     said: Decoded = {"code": code}
     if code == "ping":
         said["time_us"] = int.from_bytes(frame.payload, "little")
+    elif code.startswith("path_"):
+        said["token"] = frame.payload.hex()
     elif code == "pong":
         said["ping_time_us"] = int.from_bytes(frame.payload[:8], "little")
         said["time_us"] = int.from_bytes(frame.payload[8:], "little")

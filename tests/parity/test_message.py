@@ -21,7 +21,7 @@ def prefixed(data: bytes) -> bytes:
 contents = st.one_of(
     st.builds(lambda head, rest: bytes([head, *rest]), heads, st.lists(small, max_size=20)),
     st.builds(lambda code, size: bytes([7, code]) + bytes(size),
-              st.integers(0, 4), st.sampled_from([0, 1, 2, 8, 9, 16, 17])),
+              st.integers(0, 6), st.sampled_from([0, 1, 2, 8, 9, 16, 17])),
     st.builds(lambda index, count, cut: bytes([8, 1, 2, index, count, 3, 4])[:cut], parts, parts, st.integers(4, 7)),
     st.builds(lambda index, count, cut: bytes([9, 0, 1, 2, index, 0, count, 0, 3])[:cut],
               parts, parts, st.integers(6, 9)),

@@ -6,7 +6,7 @@ from tests.reference import varint
 
 NONE, BAD_FRAME, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, BAD_FRAGMENT = 0, 20, 21, 22, 28
 UNRELIABLE, RELIABLE, LATEST, INPUT, SNAPSHOT, CONTROL = 0, 1, 3, 4, 5, 7
-ARGUMENTS = {0: 0, 1: 8, 2: 16, 3: 1}                   # control code -> bytes of its arguments
+ARGUMENTS = {0: 0, 1: 8, 2: 16, 3: 1, 4: 8, 5: 8}                  # control code -> bytes of its arguments
 
 
 @dataclass

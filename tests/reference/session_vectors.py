@@ -88,6 +88,7 @@ TO_SERVER: dict[str, tuple[list[bytes], list[tuple[int, int, bytes]]]] = {
 }
 TO_CLIENT: dict[str, tuple[list[bytes], list[tuple[int, int, bytes]]]] = {
     "snapshot": ([b"\5" + LONG[:700]], [(5, 0, LONG[:700])]),
+    "path challenge": ([b"\7\4" + struct.pack("<Q", 2**64 - 1)], []),
 }
 BAD: dict[str, tuple[list[bytes], dict[str, int], str | None]] = {
     "an unknown channel": ([b"\2x", b"\6x"], {"UNKNOWN_CHANNEL": 2}, None),

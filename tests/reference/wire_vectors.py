@@ -26,6 +26,7 @@ FRAMES = {
     "inputs": "0a0409ff000202abcd01ef", "one input, empty": "06040901000100", "snapshot": "0405aabbcc",
     "confirm": "020700", "ping": "0a07010807060504030201", "close": "03070301",
     "pong": "12070208070605040302010807060504030201", "padding, then confirm": "0000020700",
+    "path challenge": "0a07040807060504030201", "path response": "0a07050807060504030201",
     "channel 2 is not used": "0102", "channel 6 is not used": "020600", "unknown bit of the head": "03400768",
     "compressed is not used": "03100768", "fragment on latest": "030b0968", "kind 0": "03000068",
     "kind 201": "0300c968", "no kind": "0100", "fragment count 1": "0708341200016162",
@@ -36,7 +37,8 @@ FRAMES = {
     "an input is cut off": "0704090100010261", "a byte after the inputs": "07040901000100aa",
     "ping of 7 bytes": "09070108070605040302",
     "pong of 17 bytes": "130702" + "00" * 17, "confirm with an argument": "03070000",
-    "unknown code": "020704", "close without reason": "020703",
+    "path challenge of 7 bytes": "09070408070605040302", "path response of 9 bytes": "0b0705" + "00" * 9,
+    "unknown code": "020706", "close without reason": "020703",
     "longer than what is left": "05000768", "over-long length": "8300000768",
     "one bad, the next good": "0106020700",
 }

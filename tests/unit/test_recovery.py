@@ -39,8 +39,8 @@ def test_the_probe_timeout() -> None:
     assert tracker.pto_us(25 * MS) == 666 * MS                          # twice the initial round trip
     tracker.sample(100 * MS, 0)
     assert tracker.pto_us(25 * MS) == (100 + 4 * 50 + 25) * MS
-    assert tracker.pto_us(25 * MS, 3) == 8 * 325 * MS
-    assert tracker.pto_us(25 * MS, 6) == tracker.pto_us(25 * MS, 60) == 64 * 325 * MS
+    assert [tracker.pto_us(25 * MS, count) for count in (1, 2, 6, 60)] == [650 * MS, 1000 * MS, 1000 * MS, 1000 * MS]
+    assert tracker.pto_us(1_200 * MS, 60) == tracker.pto_us(1_200 * MS) == 1_500 * MS       # never below its own
 
 
 def test_a_steady_round_trip_keeps_the_granularity_as_its_spread() -> None:

@@ -11,6 +11,7 @@ JOINED: Final[int]
 LEFT: Final[int]
 SNAPSHOT_ACKED: Final[int]
 SNAPSHOT_LOST: Final[int]
+MIGRATED: Final[int]
 UNDECODABLE: Final[int]
 
 def pack_address(host: str, port: int) -> bytes: ...
