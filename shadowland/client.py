@@ -1,11 +1,11 @@
 """Client: one session with a server, polled once a frame or awaited with asyncio. The same engine either way."""
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import JOINED, LEFT
@@ -19,6 +19,9 @@ from shadowland.schema import Entity, Message, Schema, decode_one, encode_one
 from shadowland.server import known_classes
 from shadowland.tokens import parse_token
 from shadowland.view import Snapshot, View
+
+if TYPE_CHECKING:
+    from shadowland.testing import Port
 
 INPUT_CHANNEL = 4
 SNAPSHOT_CHANNEL = 5
@@ -58,12 +61,13 @@ class Client:
     schema       the classes on the wire; by default every Entity and Message class defined so far.
     timeout_s    how long to try to connect.
     token        connect token that says who the player is, slt1... or its bytes; it opens one session.
+    simulated    a port of a shadowland.testing.Network in place of a socket; its network's time is the client's.
 
     Errors: ConfigError for a wrong url, key or token, ConnectError for a name that does not resolve; later see `poll`.
     """
 
     def __init__(self, url: str, server_key: str, *, schema: Schema | None = None, timeout_s: float = 5.0,
-                 client_build: int = 0, token: str | bytes | None = None) -> None:
+                 client_build: int = 0, token: str | bytes | None = None, simulated: "Port | None" = None) -> None:
         host, port = parse_url(url)
         key = parse_public(server_key)
         token = parse_token(token) if isinstance(token, str) else token or b""
@@ -71,10 +75,14 @@ class Client:
             raise ConfigError(f"timeout_s is {timeout_s}; it must be 0.01 to 600 seconds")
         self.url, self.schema = url, schema or Schema(known_classes(Entity), known_classes(Message))
         self._address = resolve(host, port)
-        self._socket = UdpSocket("::" if ":" in self._address[0] else "0.0.0.0", 0)
-        self._endpoint = Endpoint("client", capacity=1, seed=os.urandom(32), schema_hash=self.schema.hash,
+        self._socket: UdpSocket | Port
+        self._rest: Callable[[float], None]
+        self._socket, self._clock, self._rest = simulated.parts if simulated else (
+            UdpSocket("::" if ":" in self._address[0] else "0.0.0.0", 0), monotonic_us, sleep)
+        seed = simulated.seed if simulated else os.urandom(32)
+        self._endpoint = Endpoint("client", capacity=1, seed=seed, schema_hash=self.schema.hash,
                                   client_build=client_build, connect_timeout_us=int(timeout_s * 1e6))
-        self._handle = self._endpoint.connect(self._address, key, monotonic_us(), token=token)
+        self._handle = self._endpoint.connect(self._address, key, self._clock(), token=token)
         self._incoming, self._outgoing = DatagramBatch(256), DatagramBatch(64)
         self._view: View | None = None
         self._snapshot_tick = -1
@@ -93,7 +101,7 @@ class Client:
         """
         if self.ended is not None:
             raise self.ended
-        now = monotonic_us()
+        now = self._clock()
         while self._socket.receive(self._incoming, now):
             self._outgoing.clear()              # a client answers no handshake in place; the batch only has to be there
             self._endpoint.inbound(self._incoming, self._outgoing, now)
@@ -149,7 +157,7 @@ class Client:
         done = False
         while not done:
             self._outgoing.clear()
-            done = self._endpoint.outbound(self._outgoing, monotonic_us())
+            done = self._endpoint.outbound(self._outgoing, self._clock())
             self._socket.send(self._outgoing)
             if self._outgoing.count:
                 return                          # no room in the kernel: as if lost on the way, and recovery knows how
@@ -188,10 +196,10 @@ class Client:
         if self._socket.fileno() < 0:
             return
         if self.ended is None:
-            self._endpoint.close(self._handle, int(DisconnectReason.CLIENT_LEFT), monotonic_us())
+            self._endpoint.close(self._handle, int(DisconnectReason.CLIENT_LEFT), self._clock())
             for _ in range(3):                  # CLOSE is not acknowledged; three make its loss unlikely
                 self._flush()
-                sleep(0.05)
+                self._rest(0.05)
             self.ended = ConnectionLost(DisconnectReason.CLIENT_LEFT)
         self._flush()
         self._socket.close()

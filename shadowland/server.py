@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import sleep
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from shadowland.inbox import Inbox, TickMessages
 from shadowland.schema import Entity, Message, Schema
 from shadowland.session import Session
 from shadowland.world import Grid, World
+
+if TYPE_CHECKING:
+    from shadowland.testing import Port
 
 logger = logging.getLogger("shadowland")
 
@@ -156,7 +159,9 @@ class Server:
         self._world: ServerWorld | None = None
         self._inbox: Inbox | None = None
         self._endpoint: Endpoint | None = None
-        self._socket: UdpSocket | None = None
+        self._socket: UdpSocket | Port | None = None
+        self._clock: Callable[[], int] = monotonic_us
+        self._rest: Callable[[float], None] = sleep
         self._joins: list[Join] = []
         self._leaves: list[Leave] = []
         self._handlers: dict[type[Message], list[Handler]] = {}
@@ -213,23 +218,28 @@ class Server:
 
     # Life -----------------------------------------------------------------------------------------------------------
 
-    def open(self, host: str = "127.0.0.1", port: int = 3565) -> None:
-        """Bind and be ready for ticks. TransportError says when the address cannot be had, and the fix."""
+    def open(self, host: str = "127.0.0.1", port: int = 3565, *, simulated: "Port | None" = None) -> None:
+        """Bind and be ready for ticks. TransportError says when the address cannot be had, and the fix.
+
+        simulated: a port of a shadowland.testing.Network in place of a socket; its network's time is the server's.
+        """
         if self._endpoint is not None:
             raise UsageError("the server is open already; close it first")
         # Acknowledgments ride on the next tick's packet: a wait shorter than a tick only made packets of their own.
         delay_ms = max(25, min(255, 1250 // self.tick_hz + 1))
         limits: dict[str, Any] = {"max_ack_delay_us": delay_ms * 1000} | self.limits
         spent = limits.pop("spent_tokens", SPENT_TOKENS)
+        seed = simulated.seed if simulated else os.urandom(32)
         endpoint = Endpoint(
-            "server", capacity=self.capacity, seed=os.urandom(32), identity_secret=self.identity.private_bytes,
+            "server", capacity=self.capacity, seed=seed, identity_secret=self.identity.private_bytes,
             schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz,
             guard=self.guard.core, **limits)
         self.admission.open(endpoint, spent)
         # Touched now: a flood that fills them for the first time must not be what makes the process grow.
         for batch in (self._incoming, self._replies, self._outgoing):
             batch.arena.fill(0)
-        self._socket = UdpSocket(host, port)
+        self._socket, self._clock, self._rest = simulated.parts if simulated else (
+            UdpSocket(host, port), monotonic_us, sleep)
         self._endpoint = endpoint
         self._inbox = Inbox(self.schema, self.capacity)
 
@@ -250,16 +260,16 @@ class Server:
         """Between ticks: take in packets as they come until the clock shows `until_us` (at least once)."""
         while True:
             self._receive()
-            left = until_us - monotonic_us()
+            left = until_us - self._clock()
             if left <= 0:
                 return
             # Waking for every packet would cost more than the packets: the kernel's timestamps keep round trips true.
-            sleep(min(left, DRAIN_GAP_US) / 1e6)
+            self._rest(min(left, DRAIN_GAP_US) / 1e6)
 
     def _receive(self) -> None:
         assert self._socket is not None
         for _ in range(MOST_BATCHES):
-            self.now_us = monotonic_us()
+            self.now_us = self._clock()
             self._incoming.clear()
             count = self._socket.receive(self._incoming, self.now_us)
             if count == 0:
@@ -361,22 +371,22 @@ class Server:
         done = False
         while not done:
             self._outgoing.clear()
-            done = self.endpoint.outbound(self._outgoing, monotonic_us())
+            done = self.endpoint.outbound(self._outgoing, self._clock())
             while self._outgoing.count:
                 before = self._outgoing.count
                 self._socket.send(self._outgoing)
                 if self._outgoing.count == before:
-                    sleep(0.001)                # the kernel's buffer is full: a moment, then the rest
+                    self._rest(0.001)           # the kernel's buffer is full: a moment, then the rest
 
     def close(self, reason: DisconnectReason = DisconnectReason.SERVER_SHUTDOWN) -> None:
         """End every session with `reason`, give its CLOSE packets a moment to leave, free the port. Twice is fine."""
         if self._endpoint is None or self._socket is None:
             return
-        end = monotonic_us() + CLOSE_WAIT_US
-        self._endpoint.close_all(int(reason), monotonic_us())
-        while self._endpoint.live and monotonic_us() < end:
+        end = self._clock() + CLOSE_WAIT_US
+        self._endpoint.close_all(int(reason), self._clock())
+        while self._endpoint.live and self._clock() < end:
             self._flush()
-            sleep(0.01)
+            self._rest(0.01)
         self._take_events()
         self._endpoint.clear()
         self._socket.close()
@@ -403,12 +413,12 @@ class Server:
     def loop(self, until: Callable[[], bool] = lambda: False) -> None:
         """Tick an open server at `tick_hz` until `until()`. A tick that comes too late is skipped, not caught up."""
         period = 1_000_000 // self.tick_hz
-        due = monotonic_us() + period
+        due = self._clock() + period
         while not until():
             self.drain(due)
             self.step()
             due += period
-            late = monotonic_us() - due
+            late = self._clock() - due
             if late > 0:
                 due += (late // period + 1) * period
 

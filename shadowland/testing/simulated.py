@@ -12,6 +12,7 @@ import hashlib
 import heapq
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -75,6 +76,20 @@ class Port:
     def now_us(self) -> int:
         """What the clock of this host shows."""
         return self._own_us(self.network.now_us)
+
+    @property
+    def seed(self) -> bytes:
+        """32 bytes for an endpoint on this port: the same for equal networks and addresses."""
+        return hashlib.blake2b(f"{self.network.seed} {self.local}".encode(), digest_size=32).digest()
+
+    @property
+    def parts(self) -> tuple[Port, Callable[[], int], Callable[[float], None]]:
+        """What `Server.open` and `Client` need in place of a socket: the port, its clock, and how to let time pass."""
+        return self, lambda: self.now_us, lambda seconds: self.network.advance(round(seconds * 1e6))
+
+    def fileno(self) -> int:
+        """0; -1 once it is closed."""
+        return -1 if self._closed else 0
 
     def clock(self, *, drift_ppm: float = 0.0, offset_us: int = 0) -> None:
         """From now on this host's clock gains `drift_ppm` microseconds a second, beginning `offset_us` ahead of what it
