@@ -56,6 +56,9 @@ class Settings:
                              0, (1 << 32) - 1)
     blocks: int = _key(0, "limits", "256-byte blocks for reliable messages and fragments; 0: 4,096 and 32 per session",
                        0, 1 << 28)
+    joining: int = _key(1024, "limits", "sessions that may wait for authenticate; more get SERVER_FULL", 1, 1 << 20)
+    authenticate_s: float = _key(10.0, "limits", "seconds until who is not authenticated must go", 0.1, 3600)
+    async_handlers: int = _key(4096, "limits", "async handlers under way at once; more are not called", 1, 1 << 16)
     spent_tokens: int = _key(65536, "limits", "used tokens remembered until they expire; more get CAPACITY", 1, 1 << 24)
     session_blocks: int = _key(1024, "limits", "of them for one session and direction", 8, 1 << 20)
 
@@ -223,7 +226,8 @@ def limits(settings: Settings) -> dict[str, Any]:
         "half_open": settings.half_open, "half_open_per_prefix": settings.half_open_per_prefix,
         "half_open_us": round(settings.half_open_s * 1e6), "idle_timeout_us": round(settings.idle_timeout_s * 1e6),
         "inbox_records": settings.inbox_records, "inbox_bytes": settings.inbox_bytes,
-        "spent_tokens": settings.spent_tokens,
+        "joining": settings.joining, "authenticate_us": round(settings.authenticate_s * 1e6),
+        "async_handlers": settings.async_handlers, "spent_tokens": settings.spent_tokens,
         "outbox_bytes": settings.outbox_bytes, "blocks": settings.blocks, "session_blocks": settings.session_blocks,
         "cipher": settings.cipher, "replay_positions": settings.replay_positions,
     }

@@ -8,7 +8,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from shadowland._core.base.batch import DatagramBatch
-from shadowland._core.base.records import JOINED, LEFT
+from shadowland._core.base.records import AUTHENTICATE, JOINED, LEFT
 from shadowland._core.endpoint import players
 from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
@@ -36,6 +36,7 @@ def refusal(endpoint: Endpoint) -> str:
 CAUSES = {
     DisconnectReason.CONNECT_TIMEOUT: "no answer came; is the server running there, and is UDP let through?",
     DisconnectReason.WRONG_SERVER_KEY: "a server with another key answered; compare server_key with its own line",
+    DisconnectReason.NOT_AUTHENTICATED: "the server did not take the credentials",
     DisconnectReason.VERSION_MISMATCH: "the server speaks another version of the protocol; update the older side",
 }
 
@@ -61,16 +62,23 @@ class Client:
     schema       the classes on the wire; by default every Entity and Message class defined so far.
     timeout_s    how long to try to connect.
     token        connect token that says who the player is, slt1... or its bytes; it opens one session.
+    credentials  what the server's authenticate handler looks at, at most 1,024 bytes (text goes as UTF-8); they are
+                 sent, sealed, to the holder of server_key alone, and only if it asks for them.
     simulated    a port of a shadowland.testing.Network in place of a socket; its network's time is the client's.
 
-    Errors: ConfigError for a wrong url, key or token, ConnectError for a name that does not resolve; later see `poll`.
+    Errors: ConfigError for a wrong url, key or token, or credentials that are too long, ConnectError for a name that
+    does not resolve; later see `poll`.
     """
 
     def __init__(self, url: str, server_key: str, *, schema: Schema | None = None, timeout_s: float = 5.0,
-                 client_build: int = 0, token: str | bytes | None = None, simulated: "Port | None" = None) -> None:
+                 client_build: int = 0, token: str | bytes | None = None,
+                 credentials: str | bytes | None = None, simulated: "Port | None" = None) -> None:
         host, port = parse_url(url)
         key = parse_public(server_key)
         token = parse_token(token) if isinstance(token, str) else token or b""
+        shown = credentials.encode() if isinstance(credentials, str) else credentials
+        if shown is not None and len(shown) > players.CREDENTIALS:
+            raise ConfigError(f"credentials have {len(shown)} bytes; at most {players.CREDENTIALS} are sent")
         if not 0.01 <= timeout_s <= 600:
             raise ConfigError(f"timeout_s is {timeout_s}; it must be 0.01 to 600 seconds")
         self.url, self.schema = url, schema or Schema(known_classes(Entity), known_classes(Message))
@@ -84,15 +92,17 @@ class Client:
                                   client_build=client_build, connect_timeout_us=int(timeout_s * 1e6))
         self._handle = self._endpoint.connect(self._address, key, self._clock(), token=token)
         self._incoming, self._outgoing = DatagramBatch(256), DatagramBatch(64)
+        self._credentials = shown
         self._view: View | None = None
+        self._established = False
         self._snapshot_tick = -1
         self.ended: ConnectError | ConnectionLost | None = None
         self._flush()
 
     @property
     def connected(self) -> bool:
-        """Whether the session is established."""
-        return self._view is not None and self.ended is None
+        """Whether the session is established: joined, and authenticated where the server wants that."""
+        return self._established and self.ended is None
 
     def poll(self) -> list[Message]:
         """Take in what came, send what waits; returns the messages that arrived, oldest first.
@@ -121,11 +131,28 @@ class Client:
             if event["kind"] == JOINED:
                 tick, tick_hz = self._endpoint.server_tick(self._handle)
                 self._view = View(self.schema, tick_hz=tick_hz, tick=tick)
+                self._show_credentials()
+            elif event["kind"] == AUTHENTICATE:
+                self._established = True
             elif event["kind"] == LEFT:
                 self._end(DisconnectReason(int(event["reason"])))
 
+    def _show_credentials(self) -> None:
+        if not players.is_joining(self._endpoint, self._handle):
+            self._established = True
+        elif self._credentials is not None:
+            players.authenticate(self._endpoint, self._handle, self._credentials)
+            self._credentials = None
+        else:
+            self._endpoint.close(self._handle, int(DisconnectReason.CLIENT_LEFT), self._clock())
+            reason = DisconnectReason.NOT_AUTHENTICATED
+            self.ended = ConnectError(reason, f"{self.url} asks for credentials and was given none; connect with "
+                                              "credentials=")
+
     def _end(self, reason: DisconnectReason) -> None:
-        if self._view is not None:
+        if self.ended is not None:
+            return
+        if self._established:
             self.ended = ConnectionLost(reason)
         elif reason == DisconnectReason.SCHEMA_MISMATCH:
             lines = self.schema.diff(self._endpoint.rejected_classes())
@@ -289,15 +316,17 @@ class AsyncClient:
 
 
 @asynccontextmanager
-async def connect(url: str, *, server_key: str, schema: Schema | None = None, timeout_s: float = 5.0,
-                  token: str | bytes | None = None) -> AsyncIterator[AsyncClient]:
+async def connect(
+    url: str, *, server_key: str, schema: Schema | None = None, timeout_s: float = 5.0,
+    token: str | bytes | None = None, credentials: str | bytes | None = None,
+) -> AsyncIterator[AsyncClient]:
     """Connect and stay connected inside the `async with` block; arguments and errors as Client's.
 
     ConnectError, with the reason, when no session comes about within `timeout_s`.
     """
     loop = asyncio.get_running_loop()
     client = await loop.run_in_executor(None, lambda: Client(url, server_key, schema=schema, timeout_s=timeout_s,
-                                                               token=token))
+                                                               token=token, credentials=credentials))
     me = AsyncClient(client)
     try:
         while not client.connected:

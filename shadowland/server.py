@@ -3,7 +3,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,18 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shadowland._core.base.batch import DatagramBatch
-from shadowland._core.base.records import JOINED, LEFT
+from shadowland._core.base.records import AUTHENTICATE, JOINED, LEFT
 from shadowland._core.crypto.aead import NAMES
-from shadowland._core.endpoint.endpoint import SNAPSHOT_LIMIT, Endpoint
+from shadowland._core.endpoint import players
+from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
-from shadowland.admission import SPENT_TOKENS, Admission
-from shadowland.errors import CapacityError, ConfigError, DisconnectReason, DropReason, UsageError
+from shadowland.admission import AUTHENTICATE_US, JOINING, SPENT_TOKENS, Admission, Check
+from shadowland.audience import ServerWorld
+from shadowland.errors import ConfigError, DisconnectReason, DropReason, UsageError
 from shadowland.guard import Guard, summary
+from shadowland.handlers import ASYNC_HANDLERS, Handlers
 from shadowland.identity import Identity
 from shadowland.inbox import Inbox, TickMessages
 from shadowland.schema import Entity, Message, Schema
 from shadowland.session import Session
-from shadowland.world import Grid, World
+from shadowland.stats import ServerStats
+from shadowland.world import Grid
 
 if TYPE_CHECKING:
     from shadowland.testing import Port
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("shadowland")
 
 Some = TypeVar("Some", bound=Message)
+Result = TypeVar("Result")
 Join = Callable[[Session], object]
 Leave = Callable[[Session, DisconnectReason], object]
 Handler = Callable[[Session, Any], object]
@@ -49,31 +54,6 @@ def known_classes(root: type[Any]) -> list[type[Any]]:
     return list(found)
 
 
-@dataclass(slots=True)
-class ServerStats:
-    """Counters since the server opened; `drops` and `message_drops` by name of the reason, `token_problems` by
-    that of the problem, without the zeros; `ciphers` is how many sessions are sealed with each, `rules` how often
-    each of the guard's rules said no.
-
-    packets_in is what was accepted and all `drops` but two, which the socket counts beside them: KERNEL_OVERFLOW, what
-    the kernel lost before anybody read it, and SEND_FAILED, what it refused to send.
-    """
-
-    ticks: int = 0
-    sessions: int = 0
-    half_open: int = 0
-    packets_in: int = 0
-    packets_out: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    handler_errors: int = 0
-    ciphers: dict[str, int] = field(default_factory=dict)
-    token_problems: dict[str, int] = field(default_factory=dict)
-    rules: dict[str, int] = field(default_factory=dict)
-    drops: dict[str, int] = field(default_factory=dict)
-    message_drops: dict[str, int] = field(default_factory=dict)
-
-
 class Tick:
     """What a tick handler gets: `t[Move]` gives the messages of a class in columns.
 
@@ -91,32 +71,6 @@ class Tick:
         return self._server.messages(cls)
 
 
-class ServerWorld(World):
-    """The world of a server: it knows who looks at it."""
-
-    def __init__(self, server: "Server") -> None:
-        super().__init__(server.schema, tick_hz=server.tick_hz, aoi=server.aoi, capacity=server.entities,
-                         observers=server.capacity, max_payload=SNAPSHOT_LIMIT)
-        self._server = server
-
-    def broadcast(self, message: Message, near: int | None = None, radius: float = float("inf")) -> int:
-        """Send a message to every player, or to those whose avatar is within `radius` of `near`; returns to how many.
-
-        A player whose send buffer is full is left out (the others must not wait for it) and logged.
-        """
-        within = None if near is None else set(self.near(near, radius).tolist())
-        reached = 0
-        for session in list(self._server.sessions.values()):
-            if within is not None and session.avatar not in within:
-                continue
-            try:
-                session.send(message)
-                reached += 1
-            except CapacityError as error:
-                logger.warning("broadcast of %s: %s", type(message).__name__, error)
-        return reached
-
-
 class Server:
     """A game server: give it handlers, then `run()` it, or drive it yourself with open, drain, step and close.
 
@@ -130,7 +84,8 @@ class Server:
     token_keys   public keys (sli1...) of up to four issuers whose connect tokens are taken (shadowland.tokens);
                  tokens_required: nobody gets in without one.
     limits       keyword arguments of Endpoint: idle_timeout_us, half_open, inbox_bytes, session_blocks, cipher, ...,
-                 and spent_tokens: how many used tokens are remembered until they expire.
+                 spent_tokens: how many used tokens are remembered until they expire; joining: how many sessions may
+                 wait for authenticate, for authenticate_us; async_handlers: how many may be under way.
                  They take effect with `open`; until then `server.limits` may be changed.
 
     ConfigError for a value out of range, naming it.
@@ -166,7 +121,7 @@ class Server:
         self._leaves: list[Leave] = []
         self._handlers: dict[type[Message], list[Handler]] = {}
         self._steps: list[Step] = []
-        self._failed: dict[tuple[str, str], int] = {}
+        self._calls = Handlers()
         self._incoming = DatagramBatch(1024)
         self._replies = DatagramBatch(1024)            # a datagram has at most one answer in place
         self._outgoing = DatagramBatch(1024)
@@ -174,26 +129,49 @@ class Server:
     # What the application declares ------------------------------------------------------------------------------
 
     def on_join(self, function: Join) -> Join:
-        """Decorator: call `function(session)` when a player joined."""
+        """Decorator: call `function(session)` when a player joined. It may be `async def`, see `in_tick`."""
+        self._calls.declare(function)
         self._joins.append(function)
         return function
 
     def on_leave(self, function: Leave) -> Leave:
         """Decorator: call `function(session, reason)` when a player's session ended, its avatar still in the world."""
+        self._calls.declare(function)
         self._leaves.append(function)
         return function
 
     def on(self, cls: type[Some]) -> Callable[[Callable[[Session, Some], object]], Callable[[Session, Some], object]]:
         """Decorator: call `function(session, message)` for each message of a class; for hot classes use t[cls]."""
         def register(function: Callable[[Session, Some], object]) -> Callable[[Session, Some], object]:
+            self._calls.declare(function)
             self._handlers.setdefault(cls, []).append(function)
             return function
         return register
 
     def tick(self, function: Step) -> Step:
         """Decorator: call `function(t)` once a tick (see Tick)."""
+        if iscoroutinefunction(function):
+            raise UsageError(f"{function.__qualname__} is async; a tick waits for nobody, make it a plain function")
         self._steps.append(function)
         return function
+
+    def authenticate(self, function: Check) -> Check:
+        """Decorator: let nobody join before `function(session, credentials)` has returned True; False sends the player
+        away (NOT_AUTHENTICATED). `credentials` is what the client was given, as bytes; on_join comes after it.
+
+        It may be `async def` (see `in_tick`), as looking an account up takes time: `authenticate_us` at most.
+        """
+        if self.admission.check is not None:
+            raise UsageError("a server has one authenticate handler; let it call what else there is")
+        self._calls.declare(function)
+        self.admission.check = function
+        return function
+
+    async def in_tick(self, function: Callable[[], Result]) -> Result:
+        """From an `async def` handler: run `function()` inside the next tick and give its result, or raise what it
+        raised. Nothing else there may touch world and sessions: they belong to the thread of the ticks."""
+        result: Result = await self._calls.in_tick(function)
+        return result
 
     @property
     def schema(self) -> Schema:
@@ -205,6 +183,8 @@ class Server:
     @property
     def world(self) -> "ServerWorld":
         """The entities; made at the first look, and with it the schema is fixed."""
+        if self._calls.here():
+            raise UsageError("async handlers reach the world only by: await app.in_tick(lambda: ...)")
         if self._world is None:
             self._world = ServerWorld(self)
         return self._world
@@ -214,6 +194,8 @@ class Server:
         """The protocol engine; UsageError before `open`."""
         if self._endpoint is None:
             raise UsageError("the server is not open; call open(host, port) or run() first")
+        if self._calls.here():
+            raise UsageError("async handlers reach sessions only by: await app.in_tick(lambda: ...)")
         return self._endpoint
 
     # Life -----------------------------------------------------------------------------------------------------------
@@ -228,19 +210,22 @@ class Server:
         # Acknowledgments ride on the next tick's packet: a wait shorter than a tick only made packets of their own.
         delay_ms = max(25, min(255, 1250 // self.tick_hz + 1))
         limits: dict[str, Any] = {"max_ack_delay_us": delay_ms * 1000} | self.limits
-        spent = limits.pop("spent_tokens", SPENT_TOKENS)
+        spent, joining = limits.pop("spent_tokens", SPENT_TOKENS), limits.pop("joining", JOINING)
+        patience_us = limits.pop("authenticate_us", AUTHENTICATE_US)
         seed = simulated.seed if simulated else os.urandom(32)
+        self._calls.limit = limits.pop("async_handlers", ASYNC_HANDLERS)
         endpoint = Endpoint(
             "server", capacity=self.capacity, seed=seed, identity_secret=self.identity.private_bytes,
             schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz,
             guard=self.guard.core, **limits)
-        self.admission.open(endpoint, spent)
+        self.admission.open(endpoint, spent_tokens=spent, joining=joining, authenticate_us=patience_us)
         # Touched now: a flood that fills them for the first time must not be what makes the process grow.
         for batch in (self._incoming, self._replies, self._outgoing):
             batch.arena.fill(0)
         self._socket, self._clock, self._rest = simulated.parts if simulated else (
             UdpSocket(host, port), monotonic_us, sleep)
         self._endpoint = endpoint
+        self._calls.open()
         self._inbox = Inbox(self.schema, self.capacity)
 
     @property
@@ -292,11 +277,13 @@ class Server:
         endpoint.collect()
         inbox.begin(endpoint, 1 / self.tick_hz)
         self._take_events()
+        self._calls.run()
+        self.admission.expire(self.now_us)
         for cls, handlers in self._handlers.items():
             self._dispatch(cls, handlers)
         t = Tick(self, self.tick_number, 1 / self.tick_hz, self.now_us)
         for step in self._steps:
-            self._guard(step, t)
+            self._calls.call(step, t)
         self.world.publish(self.tick_number)
         endpoint.clear()
         self._replicate()
@@ -307,23 +294,42 @@ class Server:
         if len(events) == 0:
             return
         self.world.events(events)
-        for event in events[events["kind"] <= LEFT]:
+        for event in events[(events["kind"] <= LEFT) | (events["kind"] == AUTHENTICATE)]:
             handle, slot = int(event["connection"]), int(event["connection"] & np.uint64(0xFFFFFFFF))
             if event["kind"] == JOINED:
-                self._handles[slot] = handle
-                session = self.sessions[handle] = Session(self, handle, *self.admission.player(self.endpoint, handle))
-                for join in self._joins:
-                    self._guard(join, session)
+                session = Session(self, handle, *self.admission.player(self.endpoint, handle))
+                if self.admission.check is None:
+                    self._join(session)
+                else:
+                    self.admission.wait(session, self.now_us)
                 continue
+            if event["kind"] == AUTHENTICATE:
+                self.admission.authenticate(self.endpoint, handle, self._calls, self._decide)
+                continue
+            self.admission.leave(handle)
             gone = self.sessions.pop(handle, None)
             if gone is None:
                 continue
             for leave in self._leaves:
-                self._guard(leave, gone, DisconnectReason(int(event["reason"])))
+                self._calls.call(leave, gone, DisconnectReason(int(event["reason"])))
             self._handles[slot] = 0
             self.avatars[slot] = 0
             assert self._inbox is not None
             self._inbox.forget(slot)
+
+    def _join(self, session: Session) -> None:
+        self._handles[session.slot] = session.handle
+        self.sessions[session.handle] = session
+        for join in self._joins:
+            self._calls.call(join, session)
+
+    def _decide(self, session: Session, taken: bool) -> None:
+        """The application has looked at a session's credentials."""
+        self.admission.leave(session.handle)
+        if not taken:
+            session.close(DisconnectReason.NOT_AUTHENTICATED)
+        elif players.admit(self.endpoint, session.handle, self.now_us):
+            self._join(session)
 
     def _dispatch(self, cls: type[Message], handlers: list[Handler]) -> None:
         assert self._inbox is not None
@@ -334,7 +340,7 @@ class Server:
                 continue
             message = columns.row(index)
             for handler in handlers:
-                self._guard(handler, session, message)
+                self._calls.call(handler, session, message)
 
     def messages(self, cls: type[Some]) -> TickMessages[Some]:
         """The messages of a class that came since the last tick, of senders that have an avatar."""
@@ -348,16 +354,6 @@ class Server:
         picked.sessions, picked.slots, picked.rows = records["connection"][alive], slots[alive], rows[alive]
         picked.numbers, picked.times_us = records["number"][alive], records["time_us"][alive]
         return picked
-
-    def _guard(self, function: Callable[..., object], *arguments: object) -> None:
-        """A handler that raises is logged once per place and counted; the tick goes on."""
-        try:
-            function(*arguments)
-        except Exception as error:
-            place = (getattr(function, "__qualname__", repr(function)), type(error).__name__)
-            self._failed[place] = self._failed.get(place, 0) + 1
-            if self._failed[place] == 1:
-                logger.exception("handler %s raised; from now on this is only counted", place[0])
 
     def _replicate(self) -> None:
         observers = np.flatnonzero(self._handles).astype(np.uint32)
@@ -388,6 +384,7 @@ class Server:
             self._flush()
             self._rest(0.01)
         self._take_events()
+        self._calls.close()
         self._endpoint.clear()
         self._socket.close()
         self._socket = self._endpoint = None
@@ -438,7 +435,7 @@ class Server:
             packets_in=counters["received"], packets_out=counters["sent"],
             bytes_in=counters["bytes_in"], bytes_out=counters["bytes_out"],
             ciphers={name: count for name, count in ciphers.items() if count},
-            handler_errors=sum(self._failed.values()), token_problems=self.admission.problems(endpoint),
-            rules=summary(self.guard.rules()),
+            handler_errors=self._calls.errors, handlers_refused=self._calls.refused,
+            token_problems=self.admission.problems(endpoint), rules=summary(self.guard.rules()),
             drops={reason.name: int(drops[reason]) for reason in DropReason if drops[reason]},
             message_drops={reason.name: int(message_drops[reason]) for reason in DropReason if message_drops[reason]})

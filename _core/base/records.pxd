@@ -18,6 +18,7 @@ cdef enum:                          # EventRecord.kind
     EVENT_SNAPSHOT_ACKED = 3
     EVENT_SNAPSHOT_LOST = 4
     EVENT_MIGRATED = 7              # the session goes on over another path; token counts how often
+    EVENT_AUTHENTICATE = 8          # server: credentials came; client: they were taken
 
 cdef enum:                          # MessageRecord.flags
     MESSAGE_UNDECODABLE = 1         # set by the world on a snapshot: withdraw the acknowledgment

@@ -70,7 +70,8 @@ cdef enum:
     BYE_BAD_TOKEN = 16
     BYE_BANNED = 17
     BYE_RATE_LIMITED = 18
-    BYE_REASONS = 19                                # how many there are
+    BYE_NOT_AUTHENTICATED = 19
+    BYE_REASONS = 20                                # how many there are
 
 cdef enum:                                          # what is wrong with a connect token: said beside BAD_TOKEN
     TOKEN_FINE = 0

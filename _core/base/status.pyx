@@ -72,6 +72,8 @@ _BYES = (
     (BYE_BAD_TOKEN, "BAD_TOKEN", "The server does not take the connect token, or wants one."),
     (BYE_BANNED, "BANNED", "The client's address is banned from this server for a time."),
     (BYE_RATE_LIMITED, "RATE_LIMITED", "The peer sent far more than it is allowed."),
+    (BYE_NOT_AUTHENTICATED, "NOT_AUTHENTICATED",
+     "The server did not take the client's credentials, or got none in time."),
 )
 
 _TOKENS = (

@@ -43,6 +43,7 @@ from shadowland._core.crypto.token cimport TOKEN_LARGEST
 from shadowland._core.endpoint.guarded cimport CONNECT_BANNED, CONNECT_REFUSED, connect_admitted, proven_admitted
 from shadowland._core.endpoint.halfopen cimport half_open_take, prefix_bucket, prefix_of
 from shadowland._core.endpoint.handshake cimport (
+    ACCEPTED_AUTHENTICATE,
     ANSWER_OVERHEAD,
     CONNECT_FIELDS,
     CONNECT_OVERHEAD,
@@ -110,6 +111,7 @@ cdef inline void write_verdict(EndpointState* state, HalfOpen* half, uint8_t rea
         put32(payload + 8, state.tick)
         put16(payload + 12, state.tick_hz)
         payload[14] = <uint8_t>(state.limits.max_ack_delay_us // 1000)
+        payload[15] = ACCEPTED_AUTHENTICATE if state.joining.required else 0
         put32(payload + 16, <uint32_t>(state.limits.idle_timeout_us // 1000))
         return
     payload[1] = detail
@@ -239,6 +241,8 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
     elif get64(payload) != state.schema_hash:
         reason = BYE_SCHEMA_MISMATCH
     elif state.live + state.promised >= state.limits.capacity:
+        reason = BYE_SERVER_FULL
+    elif state.joining.required and state.joining.count + state.promised >= state.joining.limit:
         reason = BYE_SERVER_FULL
     else:
         reason = token_admits(&state.trust, state.identity_public, payload + CONNECT_FIELDS, get16(payload + 16),

@@ -50,6 +50,7 @@ from shadowland._core.endpoint.connection cimport (
 )
 from shadowland._core.endpoint.delivery cimport connection_deadline, connection_release, mark_dirty
 from shadowland._core.endpoint.handshake cimport (
+    ACCEPTED_AUTHENTICATE,
     ACCEPTED_FIELDS,
     ANSWER_OVERHEAD,
     CONNECT_FIELDS,
@@ -88,6 +89,7 @@ from shadowland._core.endpoint.state cimport (
     session_key,
 )
 from shadowland._core.endpoint.table cimport TABLE_NONE, table_find, table_insert, table_remove
+from shadowland._core.endpoint.trust cimport JOINING_WAITS
 from shadowland._core.wire.crc32c cimport crc32c
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
@@ -292,7 +294,8 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     if (connection.id == 0 or suite not in (SUITE_CHACHA20_POLY1305, suite_chosen(state.suites, state.suites))
             or connection.mtu < MTU_MINIMUM
             or connection.mtu > attempt.mtu or connection.mtu != length or connection.idle_timeout_us == 0
-            or payload[15] != 0 or not all_zero(payload + ACCEPTED_FIELDS, length - ANSWER_OVERHEAD - ACCEPTED_FIELDS)):
+            or payload[15] & ~<uint8_t>ACCEPTED_AUTHENTICATE
+            or not all_zero(payload + ACCEPTED_FIELDS, length - ANSWER_OVERHEAD - ACCEPTED_FIELDS)):
         connection.reason = BYE_PROTOCOL_VIOLATION
         connection_release(state, connection, now_us)
         return
@@ -312,6 +315,7 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     connection.attempt = <uint32_t>NODE_NONE
     connection.state = STATE_LIVE
     connection.want = WANT_CONFIRM
+    connection.joining = JOINING_WAITS if payload[15] & ACCEPTED_AUTHENTICATE else 0
     connection.last_received_us = now_us
     connection.last_sent_us = now_us
     event_push(state, connection.handle, now_us, EVENT_JOINED, BYE_NONE, 0)

@@ -90,6 +90,7 @@ cdef struct Connection:
     uint8_t closes              # CLOSE packets still to be sent
     uint8_t want
     uint8_t unannounced         # the application never heard that it joined, so it does not hear that it left
+    uint8_t joining             # JOINING_*: confirmed, not authenticated; 0 otherwise
     uint8_t confirmed           # client: a CONFIRM arrived, so those that are lost later need not go again
     uint16_t mtu
     uint16_t fragment_id

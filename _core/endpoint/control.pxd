@@ -17,6 +17,9 @@ from shadowland._core.session.channel cimport STREAM_CONTROL, reliable_queue
 cdef enum:
     CONTROL_LIMIT = 4096
 
+    CONTROL_AUTHENTICATE = 10           # client: credentials
+    CONTROL_AUTHENTICATED = 11          # server: they were taken
+
     # What a frame meant for the packet that held it.
     FRAME_FINE = 0
     FRAME_ELICITS = 1

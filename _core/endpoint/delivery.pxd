@@ -9,6 +9,7 @@ from libc.string cimport memset
 
 from shadowland._core.base.records cimport EVENT_LEFT, EVENT_SNAPSHOT_ACKED, EVENT_SNAPSHOT_LOST
 from shadowland._core.base.status cimport BYE_ACK_OF_UNSENT, BYE_NONE
+from shadowland._core.crypto.sodium cimport sodium
 from shadowland._core.endpoint.connection cimport (
     NODE_NONE,
     STATE_CLOSING,
@@ -23,8 +24,9 @@ from shadowland._core.endpoint.connection cimport (
     handle_slot,
     input_acked,
 )
-from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, event_push
+from shadowland._core.endpoint.state cimport ROLE_CLIENT, ROLE_SERVER, EndpointState, event_push
 from shadowland._core.endpoint.table cimport table_remove
+from shadowland._core.endpoint.trust cimport Credentials
 from shadowland._core.session.ack cimport AckBlock, ack_confirm
 from shadowland._core.session.channel cimport (
     reliable_acked,
@@ -186,6 +188,11 @@ cdef inline void connection_deadline(EndpointState* state, const Connection* con
         due = candidate
     state.deadlines[handle_slot(connection.handle)] = due
 
+cdef inline void joining_forget(EndpointState* state, uint32_t slot) noexcept nogil:
+    """Server: a session is joining no more, one way or the other; its credentials are wiped."""
+    state.joining.count -= 1
+    sodium.memzero(&state.joining.credentials[slot], sizeof(Credentials))
+
 cdef inline void connection_release(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
     """Tell the application and free the slot; waits as ENDED while the event queue is full."""
     cdef uint32_t slot = handle_slot(connection.handle)
@@ -194,6 +201,8 @@ cdef inline void connection_release(EndpointState* state, Connection* connection
         connection.state = STATE_ENDED
         state.deadlines[slot] = 1
         return
+    if connection.joining != 0 and state.role == ROLE_SERVER:
+        joining_forget(state, slot)
     reliable_send_clear(&connection.send, &state.slab)
     reliable_receive_clear(&connection.receive, &state.slab)
     fragments_forget(&state.fragments, &state.slab, handle)

@@ -390,7 +390,7 @@ cdef class Endpoint:
     def is_live(self, handle: int) -> bool:
         """Whether messages can be sent to `handle`."""
         cdef Connection* connection = connection_of(&self.state, handle)
-        return connection != NULL and connection.state == STATE_LIVE
+        return connection != NULL and connection.state == STATE_LIVE and connection.joining == 0
 
     def server_tick(self, handle: int) -> tuple[int, int]:
         """Client: (tick when the server accepted, ticks per second); (0, 0) if it is not joined."""

@@ -23,6 +23,7 @@ from shadowland._core.base.status cimport (
     DROP_UNKNOWN_CHANNEL,
     DROP_UNKNOWN_MESSAGE,
 )
+from shadowland._core.endpoint.authenticate cimport frame_too_early
 from shadowland._core.endpoint.connection cimport (
     CHANNEL_CONTROL,
     CHANNEL_INPUT,
@@ -283,6 +284,8 @@ cdef inline int read_frame(EndpointState* state, Connection* connection, const u
     """One frame: head and what follows. Returns FRAME_ bits."""
     cdef uint8_t channel = data[0] & 7, bits = data[0] & 0xF8
     cdef uint8_t* payload
+    if connection.joining != 0 and frame_too_early(state, data, length):
+        return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
     if channel == CHANNEL_RELIABLE:
         if bits & ~HEAD_FRAGMENT:
             return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)

@@ -28,6 +28,7 @@ cdef enum:
     ANSWER_OVERHEAD = HEADER_SIZE + 2 + 32 + 16 + 4
     CONNECT_FIELDS = 18
     ACCEPTED_FIELDS = 20
+    ACCEPTED_AUTHENTICATE = 1                       # flag: the server wants credentials
     PROLOGUE_LABEL_SIZE = 14
 
 cdef inline uint16_t get16(const uint8_t* data) noexcept nogil:

@@ -21,7 +21,7 @@ from shadowland._core.endpoint.delivery cimport connection_close, connection_dea
 from shadowland._core.endpoint.halfopen cimport half_open_free
 from shadowland._core.endpoint.state cimport HALF_ACCEPTED, EndpointState, HalfOpen, connection_take, drop, event_push
 from shadowland._core.endpoint.table cimport table_insert, table_remove
-from shadowland._core.endpoint.trust cimport claim_move, claim_spend
+from shadowland._core.endpoint.trust cimport JOINING_WAITS, claim_move, claim_spend
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
 cdef enum:
@@ -105,6 +105,9 @@ cdef inline Connection* half_open_packet(EndpointState* state, uint32_t index, c
         connection_close(state, connection, reason, now_us)
         drop(state, DROP_CLOSED)
         return NULL
+    if state.joining.required:
+        connection.joining = JOINING_WAITS
+        state.joining.count += 1
     event_push(state, connection.handle, now_us, EVENT_JOINED, BYE_NONE, 0)
     connection_deadline(state, connection)
     return connection

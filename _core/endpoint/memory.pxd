@@ -15,7 +15,7 @@ from shadowland._core.endpoint.connection cimport NODE_NONE, Connection
 from shadowland._core.endpoint.join cimport SPENT_POSITIONS
 from shadowland._core.endpoint.state cimport ROLE_SERVER, Attempt, EndpointState, HalfOpen, OutboxNode
 from shadowland._core.endpoint.table cimport table_free, table_init
-from shadowland._core.endpoint.trust cimport trust_free
+from shadowland._core.endpoint.trust cimport joining_free, trust_free
 from shadowland._core.session.channel cimport RELIABLE_MESSAGE_LIMIT
 from shadowland._core.session.fragment cimport fragments_init
 
@@ -71,4 +71,5 @@ cdef inline void state_free(EndpointState* state) noexcept nogil:
     table_free(&state.spent)
     slab_free(&state.slab)
     trust_free(&state.trust)
+    joining_free(&state.joining)
     sodium.memzero(state, sizeof(EndpointState))

@@ -1,15 +1,28 @@
-"""Python door to who players are: whose tokens a server takes, and what they said (docs/protocol.md 2.3)."""
-from libc.stdint cimport uint32_t, uint64_t
+"""Python door to who players are: whose tokens a server takes (docs/protocol.md 2.3), who shows credentials (5.5)."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc
 
 from shadowland._core.base.status cimport TOKEN_PROBLEMS
+from shadowland._core.crypto.sodium cimport sodium
 from shadowland._core.crypto.drbg cimport drbg_u64
 from shadowland._core.crypto.token cimport TOKEN_ISSUERS, issuer_set
-from shadowland._core.endpoint.connection cimport Connection
+from shadowland._core.endpoint.authenticate cimport admit as _admit
+from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
+from shadowland._core.endpoint.control cimport CONTROL_AUTHENTICATE, control_queue
 from shadowland._core.endpoint.endpoint cimport Endpoint
-from shadowland._core.endpoint.state cimport ROLE_SERVER, connection_of
-from shadowland._core.endpoint.trust cimport Claim, trust_allocate, trust_time
+from shadowland._core.endpoint.state cimport ROLE_CLIENT, ROLE_SERVER, connection_of
+from shadowland._core.endpoint.trust cimport (
+    CREDENTIALS_LIMIT,
+    JOINING_ASKED,
+    Claim,
+    Credentials,
+    trust_allocate,
+    trust_time,
+)
 
-from shadowland._core.base.errors import UsageError
+from shadowland._core.base.errors import CapacityError, UsageError
+
+CREDENTIALS = CREDENTIALS_LIMIT
 
 
 def trust(Endpoint endpoint not None, issuers: tuple[bytes, ...], *, unix_ms: int, required: bool = False,
@@ -71,3 +84,67 @@ def spent(Endpoint endpoint not None) -> int:
 def refusal(Endpoint endpoint not None) -> int:
     """Client: TokenProblem of the token that a server refused last; 0 if none was."""
     return endpoint.state.rejected_detail
+
+
+def require_authentication(Endpoint endpoint not None, joining: int = 1024) -> None:
+    """Server, once, before the first datagram: sessions begin in state joining, where they show credentials.
+
+    At most `joining` are in that state at once; more are refused with SERVER_FULL.
+    """
+    if endpoint.state.role != ROLE_SERVER or endpoint.state.joining.required:
+        raise UsageError("require_authentication: only a server asks for credentials, and it is told once")
+    if not 1 <= joining <= 1 << 20:
+        raise UsageError(f"require_authentication: joining is {joining}; it must be 1 to {1 << 20} sessions")
+    if endpoint.state.received != 0:
+        raise UsageError("require_authentication: the endpoint has received datagrams already; call it before")
+    endpoint.state.joining.credentials = <Credentials*>calloc(endpoint.state.limits.capacity, sizeof(Credentials))
+    if endpoint.state.joining.credentials == NULL:
+        raise MemoryError(f"require_authentication: no memory for {endpoint.state.limits.capacity} credentials")
+    endpoint.state.joining.capacity = endpoint.state.limits.capacity
+    endpoint.state.joining.limit = <uint32_t>joining
+    endpoint.state.joining.required = True
+
+
+def is_joining(Endpoint endpoint not None, handle: int) -> bool:
+    """Whether a session is confirmed and not authenticated yet, as far as this side knows."""
+    cdef Connection* connection = connection_of(&endpoint.state, handle)
+    return connection != NULL and connection.state == STATE_LIVE and connection.joining != 0
+
+
+def authenticate(Endpoint endpoint not None, handle: int, credentials: bytes) -> None:
+    """Client, once a session that is joining: show the server these credentials, at most CREDENTIALS bytes.
+
+    UsageError if they are longer or the session is not joining, CapacityError when the send buffer is full.
+    """
+    cdef Connection* connection = connection_of(&endpoint.state, handle)
+    if len(credentials) > CREDENTIALS_LIMIT:
+        raise UsageError(f"authenticate: credentials have {len(credentials)} bytes; at most {CREDENTIALS_LIMIT} go")
+    if endpoint.state.role != ROLE_CLIENT or not is_joining(endpoint, handle):
+        raise UsageError("authenticate: only a client whose session is joining shows credentials")
+    if not control_queue(&endpoint.state, connection, CONTROL_AUTHENTICATE, <const uint8_t*>credentials,
+                         <uint32_t>len(credentials)):
+        raise CapacityError("authenticate: no room to send; raise blocks or session_blocks")
+
+
+def credentials(Endpoint endpoint not None, handle: int) -> bytes | None:
+    """Server: what a session that is joining showed, once: they are wiped here. None if it showed nothing yet."""
+    cdef Connection* connection = connection_of(&endpoint.state, handle)
+    cdef Credentials* kept
+    cdef bytes shown
+    if connection == NULL or endpoint.state.role != ROLE_SERVER or connection.joining != JOINING_ASKED:
+        return None
+    kept = &endpoint.state.joining.credentials[<uint32_t>connection.handle]
+    shown = (<const char*>kept.data)[:kept.length]
+    sodium.memzero(kept, sizeof(Credentials))
+    return shown
+
+
+def admit(Endpoint endpoint not None, handle: int, now_us: int) -> bool:
+    """Server: a session that is joining is authenticated; the client is told. False if it is over, or is not joining.
+    """
+    return _admit(&endpoint.state, connection_of(&endpoint.state, handle), now_us)
+
+
+def joining(Endpoint endpoint not None) -> int:
+    """Server: how many sessions are joining."""
+    return endpoint.state.joining.count

@@ -126,7 +126,7 @@ cdef inline int queue_message(EndpointState* state, Connection* connection, uint
                               uint32_t token, const uint8_t* payload, uint32_t length) noexcept nogil:
     """Take one message for one live connection; returns a QUEUE_ code."""
     cdef uint8_t* out
-    if connection == NULL or connection.state != STATE_LIVE:
+    if connection == NULL or connection.state != STATE_LIVE or connection.joining != 0:
         return QUEUE_NO_CONNECTION
     if channel == CHANNEL_SNAPSHOT:
         if length > SNAPSHOT_LIMIT:

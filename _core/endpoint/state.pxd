@@ -33,7 +33,7 @@ from shadowland._core.crypto.noise cimport NoiseState
 from shadowland._core.crypto.token cimport TOKEN_LARGEST
 from shadowland._core.endpoint.connection cimport NODE_NONE, STATE_FREE, Connection
 from shadowland._core.endpoint.table cimport Table
-from shadowland._core.endpoint.trust cimport Trust
+from shadowland._core.endpoint.trust cimport Joining, Trust
 from shadowland._core.guard.guard cimport GuardState
 from shadowland._core.session.fragment cimport Fragments
 
@@ -174,6 +174,7 @@ cdef struct EndpointState:
     uint16_t class_ids[SCHEMA_CLASSES]
     uint32_t class_digests[SCHEMA_CLASSES]
     Trust trust                 # server: whose tokens it takes
+    Joining joining             # server: who is not authenticated yet
     uint8_t rejected_detail     # client: beside BAD_TOKEN, what is wrong with it
     uint32_t rejected_count     # client: the classes a server named when it refused the schema
     uint16_t rejected_ids[SCHEMA_CLASSES]
@@ -221,10 +222,10 @@ cdef inline void count_fragments(EndpointState* state) noexcept nogil:
 
 cdef inline bint event_push(EndpointState* state, uint64_t connection, uint64_t now_us, uint8_t kind, uint8_t reason,
                             uint32_t token) noexcept nogil:
-    """Tell the application. Snapshot events leave room for joins and leaves, which must not be lost."""
+    """Tell the application. Snapshot events leave room for joins, credentials and leaves, which must not be lost."""
     cdef EventRecord* event
     cdef uint32_t room = state.limits.events - state.event_count
-    if room == 0 or (token != 0 and room <= 2 * state.limits.capacity):
+    if room == 0 or (token != 0 and room <= 3 * state.limits.capacity):
         if token != 0:
             state.events_lost += 1
         return False

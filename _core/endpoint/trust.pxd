@@ -63,6 +63,28 @@ cdef struct Trust:
     uint32_t spent_count
     uint64_t problems[TOKEN_PROBLEMS]
 
+cdef enum:
+    CREDENTIALS_LIMIT = 1024
+    JOINING_WAITS = 1           # server: no credentials yet; client: no verdict yet
+    JOINING_ASKED = 2           # server: the application looks at the credentials
+
+cdef struct Credentials:
+    uint32_t length
+    uint8_t data[CREDENTIALS_LIMIT]
+
+cdef struct Joining:            # server: sessions that are confirmed and not authenticated yet
+    bint required               # False: nothing below is there
+    uint32_t count
+    uint32_t limit
+    uint32_t capacity
+    Credentials* credentials    # per slot
+
+cdef inline void joining_free(Joining* joining) noexcept nogil:
+    if joining.credentials != NULL:
+        sodium.memzero(joining.credentials, joining.capacity * sizeof(Credentials))
+    free(joining.credentials)
+    memset(joining, 0, sizeof(Joining))
+
 cdef inline bint trust_allocate(Trust* trust, uint32_t capacity, uint32_t half_capacity, uint32_t spent,
                                 uint64_t secret) noexcept nogil:
     """Take the memory; False when it is short (trust_free gives back what was taken)."""

@@ -18,6 +18,7 @@ HELLO, COOKIE, VERSIONS, CONNECT, ACCEPTED, REJECTED = 1, 2, 3, 4, 5, 6
 UNRELIABLE, RELIABLE, LATEST, INPUT, SNAPSHOT, CONTROL = 0, 1, 3, 4, 5, 7
 SCHEMA_MISMATCH, BAD_TOKEN = 6, 16
 CONFIRM, PING, PONG, CLOSE, PATH_CHALLENGE, PATH_RESPONSE = 0, 1, 2, 3, 4, 5
+AUTHENTICATE, AUTHENTICATED = 10, 11
 FRAGMENT = 0x08
 CHACHA20_POLY1305, AEGIS_128L = 1, 2
 
@@ -199,12 +200,12 @@ class Client:
             assert not any(payload[2 + 6 * count:]) and len(datagram) == self.mtu
             self.rejected = payload[0], classes
             return
-        names = ("verdict", "suite", "mtu", "connection_id", "tick", "tick_hz", "max_ack_delay_ms", "reserved",
+        names = ("verdict", "suite", "mtu", "connection_id", "tick", "tick_hz", "max_ack_delay_ms", "flags",
                  "idle_timeout_ms")
         self.accepted = dict(zip(names, struct.unpack_from("<BBHIIHBBI", payload), strict=True))
         assert not any(payload[20:]) and self.accepted["mtu"] == len(datagram) <= self.mtu
         suite = self.accepted["suite"]
-        assert self.accepted["connection_id"] and not self.accepted["reserved"]
+        assert self.accepted["connection_id"] and self.accepted["flags"] <= 1
         assert suite == CHACHA20_POLY1305 or (suite == AEGIS_128L and self.suites & 2)
         to_server, to_client = session_keys(self.noise.split(), suite)
         self.session = Sealed(self.accepted["connection_id"], to_server, to_client, suite)
@@ -224,6 +225,7 @@ class Server:
     tick_hz: int = 60
     ack_delay_ms: int = 25
     idle_timeout_ms: int = 15000
+    flags: int = 0
     suites: int = 1
     session: Sealed | None = None
 
@@ -255,7 +257,7 @@ class Server:
     def accept(self, connection_id: int, ephemeral: bytes) -> bytes:
         mtu = min(self.mtu, self.claimed)
         fields = struct.pack("<BBHIIHBBI", 0, self.suite, mtu, connection_id, self.tick, self.tick_hz,
-                             self.ack_delay_ms, 0, self.idle_timeout_ms)
+                             self.ack_delay_ms, self.flags, self.idle_timeout_ms)
         datagram = self._message_2(ACCEPTED, fields, mtu, ephemeral)
         to_server, to_client = session_keys(self.noise.split(), self.suite)
         self.session = Sealed(connection_id, to_client, to_server, self.suite)

@@ -187,13 +187,13 @@ def test_a_reason_that_does_not_exist_becomes_a_protocol_violation(reason: int) 
 
 @pytest.mark.parametrize("fields", [
     {"suite": 2}, {"suite": 0}, {"suite": 3}, {"mtu": 1149}, {"mtu": 1201}, {"mtu": 1199}, {"connection_id": 0},
-    {"reserved": 1}, {"idle_timeout_ms": 0}, {"padding": 1},
+    {"flags": 2}, {"idle_timeout_ms": 0}, {"padding": 1},
 ])
 def test_an_accepted_that_is_not_as_prescribed_ends_the_attempt(fields: dict[str, int]) -> None:
     desk, server = client_desk(), reference_server()
     server.read_connect(connecting(desk, server), 5)
     right = {"verdict": 0, "suite": 1, "mtu": 1200, "connection_id": 16, "tick": 0, "tick_hz": 60,
-             "max_ack_delay_ms": 25, "reserved": 0, "idle_timeout_ms": 15000, "padding": 0} | fields
+             "max_ack_delay_ms": 25, "flags": 0, "idle_timeout_ms": 15000, "padding": 0} | fields
     payload = struct.pack("<BBHIIHBBI", *list(right.values())[:-1]) + bytes(300) + bytes([right["padding"]])
     assert desk.give(server._message_2(protocol.ACCEPTED, payload, 1200, b"s" * 32), SERVER)[0] == NONE
     assert desk.events == [(LEFT, 1 << 32, DisconnectReason.PROTOCOL_VIOLATION)]

@@ -12,6 +12,7 @@ LEFT: Final[int]
 SNAPSHOT_ACKED: Final[int]
 SNAPSHOT_LOST: Final[int]
 MIGRATED: Final[int]
+AUTHENTICATE: Final[int]
 UNDECODABLE: Final[int]
 
 def pack_address(host: str, port: int) -> bytes: ...

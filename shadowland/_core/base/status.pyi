@@ -66,6 +66,7 @@ class DisconnectReason(IntEnum):
     BAD_TOKEN = 16
     BANNED = 17
     RATE_LIMITED = 18
+    NOT_AUTHENTICATED = 19
 
 class TokenProblem(IntEnum):
     @property
