@@ -22,7 +22,7 @@ export SHADOWLAND_VECTORS
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test quick pytest bench peers compare lint lint-python lint-cython stubs wheel annotate attack demo sim soak nightly clean
+.PHONY: help build debug test quick pytest bench peers compare lint lint-python lint-cython stubs wheel annotate attack fuzz asan demo sim soak nightly clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -128,6 +128,12 @@ compare: build ## two results of one benchmark side by side: make compare A=befo
 
 attack: build ## play the attacker on this machine: make attack SECONDS=20 ARGS="hello_flood cookie_theft"
 	@$(BIN)/python -m tests.attack --seconds $(SECONDS) $(ARGS)
+
+fuzz: build ## coverage-guided, under sanitizers: make fuzz SECONDS=60 ARGS="--targets acks,server --keep"
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
+
+asan: build ## unit, parity and simulated tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(BIN)/python -m tests.fuzz.asan $(ARGS)
 
 demo: build ## a server and bots on this machine for DURATION= seconds
 	@$(BIN)/shadowland-server demo --duration $(DURATION)

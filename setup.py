@@ -3,6 +3,7 @@
 Every `_core/<floor>/<room>.pyx` becomes `shadowland._core.<floor>.<room>`.
 
 SHADOWLAND_DEBUG=1       bounds checks, and `SHADOWLAND_DEBUG` defined for the C compiler
+SHADOWLAND_SANITIZE=1    the same under AddressSanitizer and UndefinedBehaviorSanitizer (`make asan`)
 SHADOWLAND_LINK_ONLY=1   no modules: the Makefile sets it for the editable install, which would otherwise compile them
                          all once more, into a folder that is thrown away
 """
@@ -17,9 +18,11 @@ from setuptools import Extension, setup
 SOURCES = Path("_core")
 PACKAGE = Path("shadowland/_core")
 SHARED_UTILITY = "shadowland._core._cyutility"
-DEBUG = os.environ.get("SHADOWLAND_DEBUG", "0") not in ("", "0")
+SANITIZE = os.environ.get("SHADOWLAND_SANITIZE", "0") not in ("", "0")
+DEBUG = SANITIZE or os.environ.get("SHADOWLAND_DEBUG", "0") not in ("", "0")
 LINK_ONLY = os.environ.get("SHADOWLAND_LINK_ONLY", "0") not in ("", "0")
-MODE = "debug" if DEBUG else "release"
+MODE = "sanitize" if SANITIZE else "debug" if DEBUG else "release"
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
@@ -76,8 +79,10 @@ def extensions(sources: list[Path]) -> list[Extension]:
         "depends": ["setup.py", mode_file(), *map(str, sorted(SOURCES.glob("**/*.h")))],
         "extra_compile_args": [
             *(["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]),
+            *(SANITIZERS if SANITIZE else []),
             "-Wno-sign-compare",                    # Cython compares every unsigned loop variable with an int
         ],
+        "extra_link_args": SANITIZERS if SANITIZE else [],
         "define_macros": [("SHADOWLAND_DEBUG", "1")] if DEBUG else [],
     }
     modules = {SHARED_UTILITY: SOURCES / "_cyutility.c"}

@@ -52,7 +52,8 @@ cdef inline bint batch_append(Batch* batch, const uint8_t* data, uint32_t length
     datagram.remote = remote[0]
     if local != NULL:
         datagram.local = local[0]
-    memcpy(batch_data(batch, batch.count), data, length)
+    if length:                                      # memcpy from NULL is undefined even for no bytes
+        memcpy(batch_data(batch, batch.count), data, length)
     batch.count += 1
     return True
 

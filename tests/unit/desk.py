@@ -45,14 +45,14 @@ class Desk:
         replies = [self.replies[i] for i in range(len(self.replies))]
         assert all(self.replies.remote(i) == source for i in range(len(self.replies)))
         assert sum(map(len, replies)) <= sum(map(len, datagrams)), "amplification"
-        self._read()
+        self.read()
         return [DropReason(i) for i, count in enumerate(difference) for _ in range(int(count))], replies
 
     def outbound(self) -> list[bytes]:
         """Everything it has to say now."""
         self.out.clear()
         assert self.endpoint.outbound(self.out, self.now_us)
-        self._read()
+        self.read()
         return [self.out[i] for i in range(len(self.out))]
 
     def wait(self, us: int, step_us: int = 10_000) -> list[bytes]:
@@ -66,7 +66,7 @@ class Desk:
     def dropped_messages(self) -> dict[DropReason, int]:
         return {DropReason(i): int(n) for i, n in enumerate(self.endpoint.message_drops) if n}
 
-    def _read(self) -> None:
+    def read(self) -> None:
         if self.endpoint.role == "server":
             self.endpoint.collect()
         arena = self.endpoint.inbox_arena
