@@ -9,7 +9,7 @@ import ipaddress
 import math
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -271,6 +271,8 @@ class Guard:
     """
 
     policy: Policy = field(default_factory=Policy)
+    clock: Callable[[], int] = monotonic_us             # the server's, in microseconds
+    key: bytes = field(default_factory=lambda: os.urandom(16), repr=False)      # of the hashes that place sources
     _core: CoreGuard | None = None
     _order: list[str] = field(default_factory=list)     # names of the rules, in the order of their counters
     _hits: dict[str, int] = field(default_factory=dict)     # of rules that are no longer in force
@@ -279,7 +281,7 @@ class Guard:
     def core(self) -> CoreGuard:
         """The compiled guard; made at the first look, with the sizes that the policy then says."""
         if self._core is None:
-            self._core = CoreGuard(os.urandom(16), self.policy.sources, self.policy.bans)
+            self._core = CoreGuard(self.key, self.policy.sources, self.policy.bans)
             self._configure(self._core, self.policy)
         return self._core
 
@@ -316,7 +318,7 @@ class Guard:
         host, subnet = _bannable(address)
         if not seconds > 0:
             raise UsageError(f"a ban of {seconds} seconds; give more than 0, or leave it out for one without end")
-        now = monotonic_us()
+        now = self.clock()
         until = FOREVER if seconds > 1e9 else now + round(seconds * 1e6)
         self.core.ban(host, subnet, until, now)
 
@@ -326,7 +328,7 @@ class Guard:
 
     def bans(self) -> list[Ban]:
         """The bans that hold, those of the policy first."""
-        now = monotonic_us()
+        now = self.clock()
         found = [Ban(str(ipaddress.ip_network(text)), math.inf, "policy") for text in self.policy.ban]
         for ip, bits, until, cause in self.core.bans(now):
             network = ipaddress.ip_network((ip[12:], bits - 96) if bits >= 96 else (ip, bits))
@@ -336,7 +338,7 @@ class Guard:
 
     def banned(self, address: str) -> bool:
         """Whether a session may not begin from this address."""
-        return self.core.banned(address, monotonic_us())
+        return self.core.banned(address, self.clock())
 
 
 def _bannable(text: str) -> tuple[str, bool]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from shadowland._core.endpoint.guarded import blame
 from shadowland.errors import DropReason
 from shadowland.rates import Allowance
 from shadowland.schema import Message, MessageColumns, Schema, decode_columns
@@ -42,6 +43,7 @@ class Inbox:
             cls: Allowance(contract_of(cls).per_second, capacity)
             for cls in schema.messages.values() if contract_of(cls).per_second
         }
+        self.malformed: dict[int, int] = {}         # messages by session that no honest client sends, this tick
         self._known = np.zeros(256, np.bool_)
         self._known[list(schema.messages)] = True
         self._records: NDArray[Any] = np.zeros(0)
@@ -55,7 +57,15 @@ class Inbox:
         for allowance in self.allowances.values():
             allowance.refill(seconds)
         # Classes that nobody asks for are not decoded; kinds that no class has are counted.
-        self.drops[DropReason.UNKNOWN_MESSAGE] += np.count_nonzero(~self._known[self._records["kind"]])
+        unknown = ~self._known[self._records["kind"]]
+        if unknown.any():
+            self._refuse(DropReason.UNKNOWN_MESSAGE, self._records[unknown])
+
+    def blame(self, endpoint: "Endpoint", now_us: int) -> None:
+        """The tick is over: what did not fit counts against who sent it."""
+        for handle, count in self.malformed.items():
+            blame(endpoint, handle, count, now_us)
+        self.malformed.clear()
 
     def forget(self, slot: int) -> None:
         """A session ended: whoever gets its slot starts with a full allowance."""
@@ -68,11 +78,16 @@ class Inbox:
             self._picked[cls] = self._decode(cls)
         return self._picked[cls]
 
+    def _refuse(self, reason: DropReason, records: NDArray[Any]) -> None:
+        self.drops[reason] += len(records)
+        for handle in records["connection"].tolist():
+            self.malformed[handle] = self.malformed.get(handle, 0) + 1
+
     def _decode(self, cls: type[Some]) -> tuple[NDArray[Any], MessageColumns[Some]]:
         records = self._records[self._records["kind"] == self.schema.id_of(cls)]
         right = records["channel"] == self.schema.channel_of(cls)
         if not right.all():
-            self.drops[DropReason.UNEXPECTED] += np.count_nonzero(~right)
+            self._refuse(DropReason.UNEXPECTED, records[~right])
             records = records[right]
         if cls in self.allowances:
             allowed = self.allowances[cls].take((records["connection"] & np.uint64(0xFFFFFFFF)).astype(np.intp))
@@ -80,6 +95,6 @@ class Inbox:
             records = records[allowed]
         columns, fine = decode_columns(cls, self._arena, records["offset"], records["length"])
         if not fine.all():
-            self.drops[DropReason.BAD_MESSAGE] += np.count_nonzero(~fine)
+            self._refuse(DropReason.BAD_MESSAGE, records[~fine])
             records, columns = records[fine], columns.select(fine)
         return records, columns

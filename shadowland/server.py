@@ -40,7 +40,7 @@ Leave = Callable[[Session, DisconnectReason], object]
 Handler = Callable[[Session, Any], object]
 Step = Callable[["Tick"], object]
 
-MOST_BATCHES = 8                # of datagrams that are taken at once: a flood must not hold a tick up
+STEP_BATCHES = 4                # that a tick takes before it begins; more waits until after it
 DRAIN_GAP_US = 2000             # between two looks at the socket while waiting for a tick
 CLOSE_WAIT_US = 300_000
 
@@ -214,6 +214,8 @@ class Server:
         patience_us = limits.pop("authenticate_us", AUTHENTICATE_US)
         seed = simulated.seed if simulated else os.urandom(32)
         self._calls.limit = limits.pop("async_handlers", ASYNC_HANDLERS)
+        if simulated:
+            self.guard.key = seed[:16]
         endpoint = Endpoint(
             "server", capacity=self.capacity, seed=seed, identity_secret=self.identity.private_bytes,
             schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz,
@@ -224,6 +226,7 @@ class Server:
             batch.arena.fill(0)
         self._socket, self._clock, self._rest = simulated.parts if simulated else (
             UdpSocket(host, port), monotonic_us, sleep)
+        self.guard.clock = self._clock
         self._endpoint = endpoint
         self._calls.open()
         self._inbox = Inbox(self.schema, self.capacity)
@@ -244,33 +247,35 @@ class Server:
     def drain(self, until_us: int) -> None:
         """Between ticks: take in packets as they come until the clock shows `until_us` (at least once)."""
         while True:
-            self._receive()
+            more = self._receive()
             left = until_us - self._clock()
             if left <= 0:
                 return
+            if more:                            # a flood must not hold a tick up: batch by batch
+                continue
             # Waking for every packet would cost more than the packets: the kernel's timestamps keep round trips true.
             self._rest(min(left, DRAIN_GAP_US) / 1e6)
 
-    def _receive(self) -> None:
+    def _receive(self) -> bool:
+        """Take one batch in; whether more may wait."""
         assert self._socket is not None
-        for _ in range(MOST_BATCHES):
-            self.now_us = self._clock()
-            self._incoming.clear()
-            count = self._socket.receive(self._incoming, self.now_us)
-            if count == 0:
-                return
+        self.now_us = self._clock()
+        self._incoming.clear()
+        count = self._socket.receive(self._incoming, self.now_us)
+        if count:
             self._replies.clear()
             self.endpoint.inbound(self._incoming, self._replies, self.now_us)
             if self._replies.count:
                 self._socket.send(self._replies)
-            if count < self._incoming.capacity:
-                return
+        return bool(count == self._incoming.capacity)
 
     def step(self) -> None:
         """One tick: messages and handlers, then everything that is due to be sent."""
         endpoint, inbox = self.endpoint, self._inbox
         assert inbox is not None
-        self._receive()
+        for _ in range(STEP_BATCHES):
+            if not self._receive():
+                break
         self.tick_number += 1
         endpoint.set_tick(self.tick_number)
         self.admission.tick(endpoint)
@@ -285,6 +290,7 @@ class Server:
         for step in self._steps:
             self._calls.call(step, t)
         self.world.publish(self.tick_number)
+        inbox.blame(endpoint, self.now_us)
         endpoint.clear()
         self._replicate()
         self._flush()

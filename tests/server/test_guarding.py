@@ -1,6 +1,7 @@
 """Rules in force, read again while the server runs, and shown by `inspect`; a wrong file changes nothing."""
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -28,7 +29,11 @@ class Pebble(sl.Entity):
     place: A[sl.Vec2, sl.Quantized(step=1)] = (0, 0)
 
 
-SCHEMA = sl.Schema([Pebble], [])
+class Word(sl.Message, channel="unreliable"):
+    number: A[int, sl.Range(0, 9)] = 0
+
+
+SCHEMA = sl.Schema([Pebble], [Word])
 
 
 class Clock:
@@ -224,6 +229,39 @@ def test_a_running_server_is_inspected_and_told_to_ban(tmp_path: Path) -> None:
         assert server.stderr is not None
         server.stderr.close()
     assert not path.exists()
+
+
+def test_sighup_asks_for_the_rules_again(tmp_path: Path) -> None:
+    path = tmp_path / "guard.toml"
+    path.write_text(RULE.format(1))
+    with Rules(sl.Server(), settings(guard=str(path))) as rules:
+        path.write_text(RULE.format(44))
+        os.kill(os.getpid(), signal.SIGHUP)
+        rules.look()                                        # at once, no second later
+        assert [one.rule.per_second for one in rules.app.guard.rules()] == [44]
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+
+
+def test_messages_that_fit_no_class_close_their_sender() -> None:
+    app = sl.Server(schema=SCHEMA)
+
+    @app.tick
+    def step(t: sl.Tick) -> None:
+        len(t[Word])                                        # decoded: who asks for nothing is told nothing
+
+    with running(app) as url, sl.Client(url, app.identity.public_text, schema=SCHEMA) as client:
+        kind, ended = SCHEMA.id_of(Word), None
+        for _ in range(3000):
+            try:
+                client.poll()
+                if client.connected:
+                    client._endpoint.send(client._handle, 0, kind, b"far too long for a number")
+            except sl.ConnectionLost as error:
+                ended = error.reason
+                break
+            client._socket.wait(2000)
+        assert ended == DisconnectReason.PROTOCOL_VIOLATION
+        assert app.stats().rules == {"malformed": 1} and app.guard.bans() == []
 
 
 def test_a_banned_player_is_told_and_a_session_can_be_banned() -> None:

@@ -6,6 +6,7 @@ import pytest
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.status import DisconnectReason, DropReason
 from shadowland._core.endpoint.endpoint import Endpoint
+from shadowland._core.endpoint.guarded import blame
 from shadowland._core.guard.guard import Guard
 from tests.reference import protocol
 from tests.reference.guard import (
@@ -251,6 +252,18 @@ def test_forged_traffic_gets_nobody_banned_scored_or_starved() -> None:
     assert desk.give(ping(session))[0] == NONE
     other = reference_client(1000)
     assert desk.give(other.connect(get_cookie(desk, other)))[0] == NONE                 # the address may still come in
+
+
+def test_what_the_application_finds_malformed_counts_too() -> None:
+    desk, guard = guarded_desk(rule(SESSION, BAD, CLOSE, burst=3))
+    session = joined(desk, reference_client())
+    handle = desk.events[-1][1]
+    assert blame(desk.endpoint, handle, 3, desk.now_us) and desk.endpoint.live == 1 and guard.hits == [0]
+    assert not blame(desk.endpoint, handle + 1, 3, desk.now_us)             # another session, or nobody's
+    assert blame(desk.endpoint, handle, 0, desk.now_us) and guard.hits == [0]
+    assert blame(desk.endpoint, handle, 1 << 70, desk.now_us)
+    assert reason_of_closing(session, desk.outbound()) == [DisconnectReason.PROTOCOL_VIOLATION] and guard.hits == [1]
+    assert not blame(desk.endpoint, handle, 1, desk.now_us)
 
 
 def test_one_guard_outlives_its_endpoint() -> None:

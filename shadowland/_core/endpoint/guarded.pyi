@@ -1,0 +1,3 @@
+from shadowland._core.endpoint.endpoint import Endpoint
+
+def blame(endpoint: Endpoint, handle: int, score: int, now_us: int) -> bool: ...
