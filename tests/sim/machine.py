@@ -27,8 +27,10 @@ from tests.sim.peers import (
     new_server,
 )
 
-KIND = 9
+KIND, MIGRATED = 9, 7
+Address = tuple[str, int]
 CLIENTS = 2
+PLACES = [("10.0.0.2", 40000), ("10.0.0.3", 40000)]
 TICK_US = 16_000
 QUIET_US = 25_000_000               # longest that a session may take to deliver everything once the network is well
 REMEMBERED = 64                     # datagrams that an attacker has kept
@@ -53,7 +55,7 @@ class Listener(Peer):
         super().__init__(*arguments)
         self.hear: Callable[[Listener, Message, int], None] = lambda peer, message, handle: None
         self.note: Callable[[Listener, Event], None] = lambda peer, event: None
-        self.kept: list[tuple[bytes, tuple[str, int]]] = []
+        self.kept: list[tuple[bytes, Address, Address | None]] = []
 
     def read(self) -> None:
         super().read()
@@ -69,11 +71,12 @@ class Listener(Peer):
         super().step()
         self.check()
 
-    def keep(self) -> None:
-        """Remember the newest datagram that the last step sent, as somebody on the way could."""
-        if self.outgoing.count:
-            remote = self.outgoing.remote(0)
-            self.kept = [*self.kept[-REMEMBERED + 1:], (self.outgoing[0], remote)]
+    def send(self, batch: DatagramBatch) -> None:
+        """Remember the newest datagram of each batch, as somebody on the way could."""
+        if batch.count:
+            last = batch.count - 1
+            self.kept = [*self.kept[-REMEMBERED + 1:], (batch[last], batch.remote(last), batch.local(last))]
+        super().send(batch)
 
 
 class Session:
@@ -104,11 +107,12 @@ class Everything(RuleBasedStateMachine):
         """`calm`: both are in before the network turns bad."""
         self.network = Network(seed, GOOD if calm else link)
         self.server = Listener(self.network, new_server(seed, inbox_records=inbox), SERVER_ADDRESS)
-        self.client = Listener(self.network, new_client(seed, inbox_records=inbox), ("10.0.0.2", 40000))
+        self.client = Listener(self.network, new_client(seed, inbox_records=inbox), ("0.0.0.0", 40000))
+        self.thief = self.network.attach(("10.9.9.9", 666))
         for peer in (self.server, self.client):
             peer.hear, peer.note = self.heard, self.noted
-        for _ in range(CLIENTS):
-            self.players.append(self.connect())
+        for player in range(CLIENTS):
+            self.players.append(self.connect(player))
         self.pass_time(20)
         self.network.link = link
 
@@ -196,24 +200,36 @@ class Everything(RuleBasedStateMachine):
             self.tick(3 * TICK_US)                      # the longest ends sessions
         self.network.heal()
 
-    @rule(up=st.booleans(), which=st.integers(0, REMEMBERED - 1), bit=st.none() | st.integers(0, 1 << 14))
-    def say_again(self, up: bool, which: int, bit: int | None) -> None:
-        """An old datagram comes again, as it was or with a bit flipped."""
-        peer = self.client if up else self.server
-        if which < len(peer.kept):
-            data, remote = peer.kept[which]
+    @rule(player=st.integers(0, CLIENTS - 1), linger_us=st.sampled_from([0, 0, 100_000]), home=st.booleans())
+    def rebind(self, player: int, linger_us: int, home: bool) -> None:
+        """A NAT changes its mind about where a player comes from."""
+        self.network.rebind(self.client.port, PLACES[player] if home else None, local=PLACES[player],
+                            linger_us=linger_us)
+        self.went_through["rebinds"] += 1
+
+    @rule(sender=st.sampled_from(["client", "server", "thief"]), which=st.integers(0, REMEMBERED - 1),
+          bit=st.none() | st.integers(0, 1 << 14))
+    def say_again(self, sender: str, which: int, bit: int | None) -> None:
+        """An old datagram comes again, as it was or with a bit flipped; a thief sends it from an address of its own."""
+        peer = self.server if sender == "server" else self.client
+        if peer.kept:
+            data, remote, local = peer.kept[-1 - which % len(peer.kept)]
             if bit is not None and bit < 8 * len(data):
                 data = data[:bit >> 3] + bytes([data[bit >> 3] ^ 1 << (bit & 7)]) + data[(bit >> 3) + 1:]
             batch = DatagramBatch(1)
-            batch.append(data, remote)
-            peer.port.send(batch)
+            batch.append(data, remote, None if sender == "thief" else local)
+            (self.thief if sender == "thief" else peer.port).send(batch)
+            self.went_through["said again"] += 1
 
     @rule(up=st.booleans(), data=st.binary(max_size=80))
     def noise(self, up: bool, data: bytes) -> None:
-        ports = self.client.port, self.server.port
         batch = DatagramBatch(1)
-        batch.append(data, ports[up].local)
-        ports[not up].send(batch)
+        if up:
+            batch.append(data, SERVER_ADDRESS, PLACES[0])
+            self.client.port.send(batch)
+        else:
+            batch.append(data, PLACES[0])
+            self.server.port.send(batch)
 
     @rule(player=st.integers(0, CLIENTS - 1), by_client=st.booleans(), sure=st.integers(0, 2))
     def close(self, player: int, by_client: bool, sure: int) -> None:
@@ -229,10 +245,11 @@ class Everything(RuleBasedStateMachine):
     @rule(player=st.integers(0, CLIENTS - 1))
     def reconnect(self, player: int) -> None:
         if "client" in self.players[player].over:
-            self.players[player] = self.connect()
+            self.players[player] = self.connect(player)
 
-    def connect(self) -> Session:
-        handle = self.client.endpoint.connect(SERVER_ADDRESS, self.server.endpoint.public_key, self.network.now_us)
+    def connect(self, player: int) -> Session:
+        handle = self.client.endpoint.connect(SERVER_ADDRESS, self.server.endpoint.public_key, self.network.now_us,
+                                              PLACES[player])
         session = self.sessions[handle] = Session(len(self.all), handle)
         self.all.append(session)
         return session
@@ -242,7 +259,6 @@ class Everything(RuleBasedStateMachine):
     def tick(self, us: int) -> None:
         for peer in (self.client, self.server):
             peer.step()
-            peer.keep()
             self.network.advance(us // 2)
 
     def heard(self, peer: Listener, message: Message, handle: int) -> None:
@@ -265,6 +281,8 @@ class Everything(RuleBasedStateMachine):
             # A server that heard nothing would not know who is who.
             peer.endpoint.send(session.handle, RELIABLE, KIND, session.up.next(RELIABLE, 0))
             session.up.add(RELIABLE)
+        elif event.kind == MIGRATED:
+            self.went_through["migrations"] += 1
         elif event.kind in (SNAPSHOT_ACKED, SNAPSHOT_LOST):
             assert session is not None
             session.down.told(event.token, event.kind == SNAPSHOT_ACKED)

@@ -50,17 +50,20 @@ class Peer:
         while self.port.receive(self.incoming, now_us):
             self.replies.clear()
             self.endpoint.inbound(self.incoming, self.replies, now_us)
-            self.port.send(self.replies)
+            self.send(self.replies)
             self.check()
         if self.endpoint.role == "server":
             self.endpoint.collect()
         self.read()
         while True:
             done = self.endpoint.outbound(self.outgoing, now_us)
-            self.port.send(self.outgoing)
+            self.send(self.outgoing)
             if done:
                 break
         self.read()                                 # timers speak in events too
+
+    def send(self, batch: DatagramBatch) -> None:
+        self.port.send(batch)
 
     def read(self) -> None:
         arena = self.endpoint.inbox_arena

@@ -12,7 +12,8 @@ EXAMPLES = 10_000 if NIGHTLY else 300
 MUST_HAPPEN = [
     "AUTH_FAILED", "BAD_CRC", "DUPLICATE", "INBOX_FULL", "REPLAYED", "STALE", "TRUNCATED", "UNKNOWN_CONNECTION",
     "client CLIENT_LEFT", "client CONNECT_TIMEOUT", "client IDLE_TIMEOUT", "client KICKED", "server CLIENT_LEFT",
-    "network corrupted", "network cut", "network duplicated", "network lost", "network queue_full",
+    "migrations", "network unreachable", "network corrupted", "network cut",
+    "network duplicated", "network lost", "network queue_full", "said again",
 ]
 
 

@@ -40,7 +40,8 @@ BAD = [
     Link(delay_us=40_000, rate_bits_per_s=60_000_000, buffer_us=300_000, loss=0.01),
 ]
 RELAYED = ["--loss", "4%", "--burst", "0.5%", "--burst-end", "25%", "--corrupt", "1%", "--duplicate", "3%", "--delay",
-           "normal:30ms,5ms", "--jitter", "pareto:1ms,1.2,150ms", "--reorder", "5%", "--reorder-by", "50ms"]
+           "normal:30ms,5ms", "--jitter", "pareto:1ms,1.2,150ms", "--reorder", "5%", "--reorder-by", "50ms",
+           "--rebind-every", "9s"]
 
 
 def resident() -> int:
@@ -132,6 +133,9 @@ def simulated(seed: int, seconds: float, stopped: Callable[[], bool], sessions: 
         for host in [host for host, end_us in cut.items() if network.now_us > end_us]:
             del cut[host]
             network.heal(host, SERVER[0])
+        if luck.random() < 0.15:
+            network.rebind(port, local=luck.choice(places), linger_us=luck.choice([0, 0, 200_000]))
+            town.counts["rebinds"] += 1
         network.advance(TICK_US)
 
     found = Half("simulated", town, lambda: network.now_us, advance).run(seconds, stopped)

@@ -19,7 +19,7 @@ from shadowland.errors import CapacityError
 from tests.sim.ledger import INPUT, LATEST, RELIABLE, SNAPSHOT, STREAMS, UNRELIABLE, Way, session_of
 
 JOINED, LEFT, SNAPSHOT_ACKED, SNAPSHOT_LOST = 1, 2, 3, 4
-KIND = 9
+KIND, MIGRATED = 9, 7
 TICK_HZ = 30
 TICK_US = 1_000_000 // TICK_HZ
 IDLE_US = 8_000_000
@@ -249,6 +249,8 @@ class Town:
         elif kind in (SNAPSHOT_ACKED, SNAPSHOT_LOST):
             assert session is not None
             session.down.told(token, kind == SNAPSHOT_ACKED)
+        elif kind == MIGRATED:
+            self.counts["migrations"] += 1
         elif kind == LEFT:
             why = DisconnectReason(reason)
             self.counts[f"{name} {why.name}"] += 1
