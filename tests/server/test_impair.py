@@ -185,6 +185,23 @@ def test_a_client_comes_from_a_new_port_so_often() -> None:
         assert hear(client) == []
 
 
+def test_ipv6_on_one_side_and_ipv4_on_the_other() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6")
+    with bound() as target, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        relay = Relay(("::1", 0), target.getsockname(), Link(), Link())
+        client.connect(relay.local)
+        client.send(b"six to four")
+        while not relay.up.counters["forwarded"]:
+            relay.turn(0.1)
+        (data, sender), = hear(target)
+        target.sendto(b"and back", sender)
+        while not relay.down.counters["forwarded"]:
+            relay.turn(0.1)
+        assert data == b"six to four" and client.recv(100) == b"and back"
+        relay.close()
+
+
 def test_a_target_that_is_away_ends_nothing() -> None:
     with ends(Link()) as net:
         client = net.client()

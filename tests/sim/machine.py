@@ -41,6 +41,7 @@ links = st.builds(
     delay_us=st.sampled_from([0, 5_000, 60_000, normal(40_000, 15_000)]),
     jitter_us=st.sampled_from([0, 30_000, uniform(5_000, 50_000), pareto(1_000, 1.2, 300_000)]),
     reorder=st.sampled_from([0.0, 0.3]), reorder_us=st.just(80_000), burst=st.sampled_from([0.0, 0.05]),
+    mtu=st.sampled_from([65_507, 65_507, 1_200, 1_300]),
     rate_bits_per_s=st.sampled_from([0, 0, 2_000_000]), buffer_us=st.sampled_from([20_000, 400_000]),
 )
 WORST = Link(loss=0.4, delay_us=30_000, jitter_us=20_000, duplicate=0.3, reorder=0.3, reorder_us=80_000, corrupt=0.1)
