@@ -82,7 +82,7 @@ def test_a_packet_does_what_the_vector_says(row: dict[str, Any]) -> None:
     assert desk.give(hexed(row["datagram"]), source)[0].name == row["reason"]
     for _ in range(4):                                                  # inputs wait for their tick
         desk.endpoint.collect()
-        desk._read()
+        desk.read()
     assert [[channel, kind, payload.hex()] for channel, kind, payload in desk.messages] == row["messages"]
     assert {reason.name: n for reason, n in desk.dropped_messages().items()} == row["message_drops"]
     assert desk.endpoint.is_live(handle) == (row["close"] is None)
