@@ -326,6 +326,11 @@ class Everything(RuleBasedStateMachine):
             peer.endpoint.close_all(reason, self.network.now_us)
             for _ in range(50):
                 self.tick(2 * TICK_US)
+        while self.thief.receive(self.client.incoming, self.network.now_us):
+            pass
+        heard = self.thief.counters["received_bytes"]
+        assert heard <= 3 * self.thief.counters["sent_bytes"], "a thief hears more than three times what it says"
+        self.went_through["thief heard"] += heard
         for peer in (self.client, self.server):
             held = [peer.endpoint.live, peer.endpoint.half_open, *map(peer.endpoint.counters.get, MEMORY)]
             assert not any(held), f"memory that does not come back: {held}"
