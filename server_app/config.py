@@ -59,6 +59,8 @@ class Settings:
     joining: int = _key(1024, "limits", "sessions that may wait for authenticate; more get SERVER_FULL", 1, 1 << 20)
     authenticate_s: float = _key(10.0, "limits", "seconds until who is not authenticated must go", 0.1, 3600)
     async_handlers: int = _key(4096, "limits", "async handlers under way at once; more are not called", 1, 1 << 16)
+    integrity_every_s: float = _key(60.0, "limits", "seconds between integrity challenges, on average", 1, 86_400)
+    integrity_answer_s: float = _key(10.0, "limits", "seconds for the answer to one", 0.5, 300)
     spent_tokens: int = _key(65536, "limits", "used tokens remembered until they expire; more get CAPACITY", 1, 1 << 24)
     session_blocks: int = _key(1024, "limits", "of them for one session and direction", 8, 1 << 20)
 
@@ -227,6 +229,8 @@ def limits(settings: Settings) -> dict[str, Any]:
         "half_open_us": round(settings.half_open_s * 1e6), "idle_timeout_us": round(settings.idle_timeout_s * 1e6),
         "inbox_records": settings.inbox_records, "inbox_bytes": settings.inbox_bytes,
         "joining": settings.joining, "authenticate_us": round(settings.authenticate_s * 1e6),
+        "integrity_every_us": round(settings.integrity_every_s * 1e6),
+        "integrity_answer_us": round(settings.integrity_answer_s * 1e6),
         "async_handlers": settings.async_handlers, "spent_tokens": settings.spent_tokens,
         "outbox_bytes": settings.outbox_bytes, "blocks": settings.blocks, "session_blocks": settings.session_blocks,
         "cipher": settings.cipher, "replay_positions": settings.replay_positions,

@@ -1,11 +1,11 @@
-"""Who may join a server, and as whom: connect tokens, and credentials that the application looks at."""
+"""Who may join a server, and as whom: connect tokens, credentials for the application, integrity challenges."""
 import logging
 from collections.abc import Callable, Iterable
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from shadowland._core.crypto.token import ISSUERS
-from shadowland._core.endpoint import players
+from shadowland._core.endpoint import checks, players
 from shadowland.errors import ConfigError, DisconnectReason, TokenProblem, UsageError
 from shadowland.session import Session
 from shadowland.tokens import parse_issuer
@@ -20,6 +20,10 @@ Check = Callable[[Session, bytes], object]
 
 JOINING: Final = 1024            # sessions at once that are not authenticated yet
 AUTHENTICATE_US: Final = 10_000_000
+INTEGRITY_EVERY_US: Final = 60_000_000
+INTEGRITY_ANSWER_US: Final = 10_000_000
+ADMISSION_LIMITS: Final = ("spent_tokens", "joining", "authenticate_us", "integrity_every_us", "integrity_answer_us")
+SWEEP_US: Final = 250_000        # between two looks at whose challenge is due
 SPENT_TOKENS = 65_536            # fills when more than 198 a second are used, for 330 s
 
 
@@ -36,6 +40,8 @@ class Admission:
         self.check: Check | None = None
         self.joining: dict[int, tuple[Session, int]] = {}       # by handle, with their deadlines, the first one first
         self._authenticate_us = AUTHENTICATE_US
+        self.contents: dict[int, bytes] = {}                    # what clients of a build should have
+        self._sweep_us = 0
 
     def configure(self, token_keys: Iterable[str] | None = None, *, tokens_required: bool | None = None) -> None:
         """Change what is given, before the server opens. ConfigError as when it was made."""
@@ -53,7 +59,8 @@ class Admission:
         self.issuers, self.tokens_required = issuers, required
 
     def open(self, endpoint: "Endpoint", *, spent_tokens: int = SPENT_TOKENS, joining: int = JOINING,
-             authenticate_us: int = AUTHENTICATE_US) -> None:
+             authenticate_us: int = AUTHENTICATE_US, integrity_every_us: int = INTEGRITY_EVERY_US,
+             integrity_answer_us: int = INTEGRITY_ANSWER_US) -> None:
         """The server begins: `endpoint` has seen nothing yet. UsageError for a value out of range."""
         if self.issuers:
             players.trust(endpoint, self.issuers, unix_ms=time_ns() // 1_000_000, required=self.tokens_required,
@@ -62,11 +69,16 @@ class Admission:
             if not 1 <= authenticate_us <= 3_600_000_000:
                 raise UsageError(f"authenticate_us is {authenticate_us}; it must be 1 to 3600000000 microseconds")
             players.require_authentication(endpoint, joining)
-        self._authenticate_us = authenticate_us
+        if self.contents:
+            checks.configure(endpoint, self.contents, every_us=integrity_every_us, answer_us=integrity_answer_us)
+        self._authenticate_us, self._sweep_us = authenticate_us, 0
         self.joining.clear()
 
-    def tick(self, endpoint: "Endpoint") -> None:
+    def tick(self, endpoint: "Endpoint", now_us: int) -> None:
         """Once a tick."""
+        if self.contents and now_us >= self._sweep_us:
+            self._sweep_us = now_us + SWEEP_US
+            checks.sweep(endpoint, now_us)
         if self.issuers:
             players.set_unix_time(endpoint, time_ns() // 1_000_000)
 

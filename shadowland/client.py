@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import AUTHENTICATE, JOINED, LEFT
-from shadowland._core.endpoint import players
+from shadowland._core.endpoint import checks, players
 from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland.address import parse_url, resolve
 from shadowland.errors import ConfigError, ConnectError, ConnectionLost, DisconnectReason, TokenProblem
 from shadowland.identity import parse_public
+from shadowland.integrity import content_of
 from shadowland.schema import Entity, Message, Schema, decode_one, encode_one
 from shadowland.server import known_classes
 from shadowland.tokens import parse_token
@@ -65,6 +66,7 @@ class Client:
     credentials  what the server's authenticate handler looks at, at most 1,024 bytes (text goes as UTF-8); they are
                  sent, sealed, to the holder of server_key alone, and only if it asks for them.
     simulated    a port of a shadowland.testing.Network in place of a socket; its network's time is the client's.
+    integrity    what the server may ask about for this client_build: bytes, a file or a folder (Server.integrity).
 
     Errors: ConfigError for a wrong url, key or token, or credentials that are too long, ConnectError for a name that
     does not resolve; later see `poll`.
@@ -72,13 +74,15 @@ class Client:
 
     def __init__(self, url: str, server_key: str, *, schema: Schema | None = None, timeout_s: float = 5.0,
                  client_build: int = 0, token: str | bytes | None = None,
-                 credentials: str | bytes | None = None, simulated: "Port | None" = None) -> None:
+                 credentials: str | bytes | None = None,
+                 integrity: bytes | str | os.PathLike[str] | None = None, simulated: "Port | None" = None) -> None:
         host, port = parse_url(url)
         key = parse_public(server_key)
         token = parse_token(token) if isinstance(token, str) else token or b""
         shown = credentials.encode() if isinstance(credentials, str) else credentials
         if shown is not None and len(shown) > players.CREDENTIALS:
             raise ConfigError(f"credentials have {len(shown)} bytes; at most {players.CREDENTIALS} are sent")
+        content = None if integrity is None else content_of(integrity)
         if not 0.01 <= timeout_s <= 600:
             raise ConfigError(f"timeout_s is {timeout_s}; it must be 0.01 to 600 seconds")
         self.url, self.schema = url, schema or Schema(known_classes(Entity), known_classes(Message))
@@ -93,6 +97,8 @@ class Client:
         self._handle = self._endpoint.connect(self._address, key, self._clock(), token=token)
         self._incoming, self._outgoing = DatagramBatch(256), DatagramBatch(64)
         self._credentials = shown
+        if content is not None:
+            checks.have(self._endpoint, content)
         self._view: View | None = None
         self._established = False
         self._snapshot_tick = -1
@@ -318,15 +324,17 @@ class AsyncClient:
 @asynccontextmanager
 async def connect(
     url: str, *, server_key: str, schema: Schema | None = None, timeout_s: float = 5.0,
-    token: str | bytes | None = None, credentials: str | bytes | None = None,
+    client_build: int = 0, token: str | bytes | None = None, credentials: str | bytes | None = None,
+    integrity: bytes | str | os.PathLike[str] | None = None,
 ) -> AsyncIterator[AsyncClient]:
     """Connect and stay connected inside the `async with` block; arguments and errors as Client's.
 
     ConnectError, with the reason, when no session comes about within `timeout_s`.
     """
     loop = asyncio.get_running_loop()
-    client = await loop.run_in_executor(None, lambda: Client(url, server_key, schema=schema, timeout_s=timeout_s,
-                                                               token=token, credentials=credentials))
+    client = await loop.run_in_executor(None, lambda: Client(
+        url, server_key, schema=schema, timeout_s=timeout_s, client_build=client_build, token=token,
+        credentials=credentials, integrity=integrity))
     me = AsyncClient(client)
     try:
         while not client.connected:

@@ -16,16 +16,18 @@ from shadowland._core.crypto.aead import NAMES
 from shadowland._core.endpoint import players
 from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
-from shadowland.admission import AUTHENTICATE_US, JOINING, SPENT_TOKENS, Admission, Check
+from shadowland.admission import ADMISSION_LIMITS, Admission, Check
 from shadowland.audience import ServerWorld
 from shadowland.errors import ConfigError, DisconnectReason, DropReason, UsageError
 from shadowland.guard import Guard, summary
 from shadowland.handlers import ASYNC_HANDLERS, Handlers
 from shadowland.identity import Identity
 from shadowland.inbox import Inbox, TickMessages
+from shadowland.integrity import content_of
 from shadowland.schema import Entity, Message, Schema
 from shadowland.session import Session
 from shadowland.stats import ServerStats
+from shadowland.tick import Tick
 from shadowland.world import Grid
 
 if TYPE_CHECKING:
@@ -54,23 +56,6 @@ def known_classes(root: type[Any]) -> list[type[Any]]:
     return list(found)
 
 
-class Tick:
-    """What a tick handler gets: `t[Move]` gives the messages of a class in columns.
-
-    number   of the tick, counting from 1.
-    dt       seconds from tick to tick, the same every time.
-    now_us   the server's clock when the tick began.
-    """
-
-    __slots__ = ("_server", "dt", "now_us", "number")
-
-    def __init__(self, server: "Server", number: int, dt: float, now_us: int) -> None:
-        self._server, self.number, self.dt, self.now_us = server, number, dt, now_us
-
-    def __getitem__(self, cls: type[Some]) -> TickMessages[Some]:
-        return self._server.messages(cls)
-
-
 class Server:
     """A game server: give it handlers, then `run()` it, or drive it yourself with open, drain, step and close.
 
@@ -85,7 +70,8 @@ class Server:
                  tokens_required: nobody gets in without one.
     limits       keyword arguments of Endpoint: idle_timeout_us, half_open, inbox_bytes, session_blocks, cipher, ...,
                  spent_tokens: how many used tokens are remembered until they expire; joining: how many sessions may
-                 wait for authenticate, for authenticate_us; async_handlers: how many may be under way.
+                 wait for authenticate, for authenticate_us; integrity_every_us between challenges on average and
+                 integrity_answer_us for each; async_handlers: how many may be under way.
                  They take effect with `open`; until then `server.limits` may be changed.
 
     ConfigError for a value out of range, naming it.
@@ -167,6 +153,12 @@ class Server:
         self.admission.check = function
         return function
 
+    def integrity(self, build: int, content: bytes | str | os.PathLike[str]) -> None:
+        """Challenge clients of a build (`Client(client_build=...)`) now and then to show that they have this content:
+        bytes, a file, or a folder's files. Who has not goes with INTEGRITY_FAILED. A deterrent (docs/security.md);
+        off unless this is called, before `open`, for at most eight builds."""
+        self.admission.contents[build] = content_of(content)
+
     async def in_tick(self, function: Callable[[], Result]) -> Result:
         """From an `async def` handler: run `function()` inside the next tick and give its result, or raise what it
         raised. Nothing else there may touch world and sessions: they belong to the thread of the ticks."""
@@ -210,8 +202,7 @@ class Server:
         # Acknowledgments ride on the next tick's packet: a wait shorter than a tick only made packets of their own.
         delay_ms = max(25, min(255, 1250 // self.tick_hz + 1))
         limits: dict[str, Any] = {"max_ack_delay_us": delay_ms * 1000} | self.limits
-        spent, joining = limits.pop("spent_tokens", SPENT_TOKENS), limits.pop("joining", JOINING)
-        patience_us = limits.pop("authenticate_us", AUTHENTICATE_US)
+        asked = {name: limits.pop(name) for name in ADMISSION_LIMITS if name in limits}
         seed = simulated.seed if simulated else os.urandom(32)
         self._calls.limit = limits.pop("async_handlers", ASYNC_HANDLERS)
         if simulated:
@@ -220,7 +211,7 @@ class Server:
             "server", capacity=self.capacity, seed=seed, identity_secret=self.identity.private_bytes,
             schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz,
             guard=self.guard.core, **limits)
-        self.admission.open(endpoint, spent_tokens=spent, joining=joining, authenticate_us=patience_us)
+        self.admission.open(endpoint, **asked)
         # Touched now: a flood that fills them for the first time must not be what makes the process grow.
         for batch in (self._incoming, self._replies, self._outgoing):
             batch.arena.fill(0)
@@ -278,7 +269,7 @@ class Server:
                 break
         self.tick_number += 1
         endpoint.set_tick(self.tick_number)
-        self.admission.tick(endpoint)
+        self.admission.tick(endpoint, self.now_us)
         endpoint.collect()
         inbox.begin(endpoint, 1 / self.tick_hz)
         self._take_events()

@@ -71,7 +71,8 @@ cdef enum:
     BYE_BANNED = 17
     BYE_RATE_LIMITED = 18
     BYE_NOT_AUTHENTICATED = 19
-    BYE_REASONS = 20                                # how many there are
+    BYE_INTEGRITY_FAILED = 20
+    BYE_REASONS = 21                                # how many there are
 
 cdef enum:                                          # what is wrong with a connect token: said beside BAD_TOKEN
     TOKEN_FINE = 0

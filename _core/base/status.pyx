@@ -74,6 +74,8 @@ _BYES = (
     (BYE_RATE_LIMITED, "RATE_LIMITED", "The peer sent far more than it is allowed."),
     (BYE_NOT_AUTHENTICATED, "NOT_AUTHENTICATED",
      "The server did not take the client's credentials, or got none in time."),
+    (BYE_INTEGRITY_FAILED, "INTEGRITY_FAILED",
+     "The client's files are not those that the server expects of its build."),
 )
 
 _TOKENS = (

@@ -21,7 +21,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from shadowland._core.base.status cimport DROP_HANDSHAKE_FAILED, DROP_TRUNCATED, DROP_UNEXPECTED
-from shadowland._core.crypto.keys cimport hmac_sha256, sha256_two, x25519, x25519_public
+from shadowland._core.crypto.keys cimport hkdf_expand, hmac_sha256, sha256_two, x25519, x25519_public
 from shadowland._core.crypto.sodium cimport sodium
 
 cdef enum:
@@ -207,6 +207,14 @@ cdef inline int noise_nk_read_message_2(
         memcpy(state, &after, sizeof(NoiseState))
     noise_wipe(&after)
     return status
+
+cdef inline void noise_exporter(const NoiseState* state, uint8_t* out) noexcept nogil:
+    """Either side, before Split: 32 bytes that only the two know and that stand for this session alone (protocol.md
+    2.1). HKDF-Expand(ck, "shadowland-net exporter" || h): other input than any that Noise gives ck as key."""
+    cdef uint8_t[23 + 32] info
+    memcpy(info, <const char*>b"shadowland-net exporter", 23)
+    memcpy(info + 23, state.hash, 32)
+    hkdf_expand(out, 32, state.chain, info, sizeof(info))
 
 cdef inline int noise_nk_split(
     NoiseState* state, uint8_t* client_to_server, uint8_t* server_to_client, uint8_t* handshake_hash,

@@ -32,6 +32,7 @@ from shadowland._core.crypto.keys cimport session_key as derive_session_key
 from shadowland._core.crypto.keys cimport sha256
 from shadowland._core.crypto.noise cimport (
     NoiseState,
+    noise_exporter,
     noise_nk_read_message_1,
     noise_nk_responder_start,
     noise_nk_split,
@@ -149,6 +150,7 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
         return
     half.mtu = <uint16_t>(length if length < state.limits.mtu else state.limits.mtu)
     half.peer_ack_delay_ms = fields[13]
+    half.build = get32(fields + 8)
     answer = half.mtu if reason == BYE_NONE else length
     half.suite = suite
     write_verdict(state, half, reason, detail, payload, answer - ANSWER_OVERHEAD)
@@ -161,6 +163,7 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
         drop(state, status)
         return
     handshake_end(half.datagram, answer)
+    noise_exporter(noise, half.exporter)
     noise_nk_split(noise, keys, keys + 32, NULL)
     derive_session_key(&half.receive_key, keys, suite, 0)
     derive_session_key(&half.send_key, keys + 32, suite, 0)

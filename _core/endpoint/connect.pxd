@@ -33,6 +33,7 @@ from shadowland._core.crypto.drbg cimport drbg_fill
 from shadowland._core.crypto.keys cimport session_key as derive_session_key
 from shadowland._core.crypto.keys cimport sha256, x25519_public
 from shadowland._core.crypto.noise cimport (
+    noise_exporter,
     noise_nk_initiator_start,
     noise_nk_read_message_2,
     noise_nk_split,
@@ -306,6 +307,7 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
         connection.reason = BYE_CAPACITY
         connection_release(state, connection, now_us)
         return
+    noise_exporter(&attempt.noise, connection.exporter)
     noise_nk_split(&attempt.noise, keys, keys + 32, NULL)
     derive_session_key(&connection.send_key, keys, suite, 0)
     derive_session_key(&connection.receive_key, keys + 32, suite, 0)

@@ -110,6 +110,8 @@ cdef struct Connection:
     uint64_t bytes_in
     uint64_t bytes_out
     uint64_t clock_offset_us    # peer's clock less ours, by the last PONG
+    uint32_t build              # server: what the client says it is
+    uint8_t exporter[32]        # key for what proves something of this session
     uint32_t peer_tick          # client: the server's tick when it accepted
     uint16_t peer_tick_hz
     Address remote              # the validated path: nothing but challenges goes anywhere else

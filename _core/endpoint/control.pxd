@@ -12,13 +12,15 @@ from libc.string cimport memcpy
 from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
 from shadowland._core.endpoint.delivery cimport connection_close, mark_dirty
 from shadowland._core.endpoint.state cimport EndpointState
-from shadowland._core.session.channel cimport STREAM_CONTROL, reliable_queue
+from shadowland._core.session.channel cimport RELIABLE_MASK, STREAM_CONTROL, UNIT_ACKED, reliable_queue
 
 cdef enum:
     CONTROL_LIMIT = 4096
 
     CONTROL_AUTHENTICATE = 10           # client: credentials
     CONTROL_AUTHENTICATED = 11          # server: they were taken
+    CONTROL_INTEGRITY_CHALLENGE = 20    # server: nonce 16, offset u32, length u32
+    CONTROL_INTEGRITY_ANSWER = 21       # client: HMAC 32
 
     # What a frame meant for the packet that held it.
     FRAME_FINE = 0
@@ -43,4 +45,13 @@ cdef inline bint control_queue(EndpointState* state, Connection* connection, uin
                           state.limits.session_blocks):
         return False
     mark_dirty(state, connection)
+    return True
+
+cdef inline bint control_acked(const Connection* connection) noexcept nogil:
+    """Whether everything said on the control stream so far was acknowledged."""
+    cdef uint64_t number
+    for number in range(connection.send.base, connection.send.next):
+        if (connection.send.units[number & RELIABLE_MASK].stream == STREAM_CONTROL
+                and connection.send.units[number & RELIABLE_MASK].state != UNIT_ACKED):
+            return False
     return True

@@ -13,6 +13,7 @@ cdef class Endpoint:
     cdef object _outbox_arena
     cdef object _events
     cdef object _role
+    cdef object _integrity
     cdef object _guard              # keeps what state.guard points to alive
     cdef int _allocate(self) except -1
     cdef int _identify(self, bytes secret) except -1

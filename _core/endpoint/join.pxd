@@ -5,6 +5,7 @@ Limit    As many as there are half-open slots; each was promised a session when 
 Threads  One at a time.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from shadowland._core.base.records cimport EVENT_JOINED, Datagram, address_same
 from shadowland._core.base.status cimport (
@@ -46,6 +47,8 @@ cdef inline Connection* half_open_promote(EndpointState* state, uint32_t index, 
     connection.id = half.id
     connection.key = half.id
     connection.mtu = half.mtu
+    connection.build = half.build
+    memcpy(connection.exporter, half.exporter, 32)
     connection.remote = half.remote
     connection.local = half.local
     connection.send_key = half.send_key

@@ -12,6 +12,7 @@ from shadowland._core.base.slab cimport slab_free, slab_init
 from shadowland._core.crypto.drbg cimport drbg_u64
 from shadowland._core.crypto.sodium cimport sodium
 from shadowland._core.endpoint.connection cimport NODE_NONE, Connection
+from shadowland._core.endpoint.integrity cimport integrity_free
 from shadowland._core.endpoint.join cimport SPENT_POSITIONS
 from shadowland._core.endpoint.state cimport ROLE_SERVER, Attempt, EndpointState, HalfOpen, OutboxNode
 from shadowland._core.endpoint.table cimport table_free, table_init
@@ -72,4 +73,5 @@ cdef inline void state_free(EndpointState* state) noexcept nogil:
     slab_free(&state.slab)
     trust_free(&state.trust)
     joining_free(&state.joining)
+    integrity_free(&state.integrity)
     sodium.memzero(state, sizeof(EndpointState))

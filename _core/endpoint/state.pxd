@@ -32,6 +32,7 @@ from shadowland._core.crypto.drbg cimport Drbg
 from shadowland._core.crypto.noise cimport NoiseState
 from shadowland._core.crypto.token cimport TOKEN_LARGEST
 from shadowland._core.endpoint.connection cimport NODE_NONE, STATE_FREE, Connection
+from shadowland._core.endpoint.integrity cimport Integrity
 from shadowland._core.endpoint.table cimport Table
 from shadowland._core.endpoint.trust cimport Joining, Trust
 from shadowland._core.guard.guard cimport GuardState
@@ -71,6 +72,8 @@ cdef struct HalfOpen:           # server: message 2 was sent, CONFIRM has not co
     uint8_t state
     uint8_t peer_ack_delay_ms
     uint8_t suite
+    uint32_t build
+    uint8_t exporter[32]
     uint8_t digest[32]          # SHA-256 of CONNECT: the same ephemeral with any other byte is refused
     Address remote
     Address local
@@ -174,6 +177,7 @@ cdef struct EndpointState:
     uint16_t class_ids[SCHEMA_CLASSES]
     uint32_t class_digests[SCHEMA_CLASSES]
     Trust trust                 # server: whose tokens it takes
+    Integrity integrity         # what the client's files are compared with
     Joining joining             # server: who is not authenticated yet
     uint8_t rejected_detail     # client: beside BAD_TOKEN, what is wrong with it
     uint32_t rejected_count     # client: the classes a server named when it refused the schema

@@ -71,6 +71,10 @@ class SymmetricState:
         self.mix_hash(sealed)
         return plaintext
 
+    def exporter(self) -> bytes:
+        """Before or after Split: the key for what proves something of this session."""
+        return keys.expand(self.ck, b"shadowland-net exporter" + self.h, 32)
+
     def split(self) -> tuple[bytes, bytes, bytes]:
         return *hkdf(self.ck, b""), self.h
 

@@ -31,8 +31,8 @@ def test_values_that_cross_the_wire_or_index_counters_do_not_move() -> None:
     assert [DisconnectReason.CLIENT_LEFT, DisconnectReason.SCHEMA_MISMATCH, DisconnectReason.KICKED] == [1, 6, 13]
     assert [DisconnectReason.FLOW_VIOLATION, DisconnectReason.INTERNAL_ERROR] == [10, 15]
     assert [DisconnectReason.BAD_TOKEN, DisconnectReason.BANNED, DisconnectReason.RATE_LIMITED] == [16, 17, 18]
-    assert [DisconnectReason.NOT_AUTHENTICATED] == [19]
-    assert len(DisconnectReason) == 20
+    assert [DisconnectReason.NOT_AUTHENTICATED, DisconnectReason.INTEGRITY_FAILED] == [19, 20]
+    assert len(DisconnectReason) == 21
     assert [TokenProblem.MISSING, TokenProblem.EXPIRED, TokenProblem.BAD_SIGNATURE] == [1, 7, 10]
     assert len(TokenProblem) == 11
 

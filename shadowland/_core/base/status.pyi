@@ -67,6 +67,7 @@ class DisconnectReason(IntEnum):
     BANNED = 17
     RATE_LIMITED = 18
     NOT_AUTHENTICATED = 19
+    INTEGRITY_FAILED = 20
 
 class TokenProblem(IntEnum):
     @property
