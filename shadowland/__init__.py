@@ -44,7 +44,8 @@ from shadowland.schema import (  # noqa: E402
     Vec2,
     Vec3,
 )
-from shadowland.server import Server, Tick  # noqa: E402
+from shadowland.server import Server  # noqa: E402
 from shadowland.session import Session  # noqa: E402
+from shadowland.tick import Tick  # noqa: E402
 from shadowland.view import Snapshot  # noqa: E402
 from shadowland.world import Columns, Grid  # noqa: E402
