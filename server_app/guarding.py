@@ -67,7 +67,8 @@ class Rules:
             text = f"the rules stay as they were: {error}"
             logger.error("%s", text)
             return text
-        fixed = [name for name in ("sources", "bans") if getattr(policy, name) != getattr(self.app.guard.policy, name)]
+        before = self.app.guard.policy
+        fixed = [name for name in ("sources", "bans", "waiting") if getattr(policy, name) != getattr(before, name)]
         self.app.guard.apply(policy)
         text = f"{len(policy.rules)} rules in force from {self.path}"
         if fixed:

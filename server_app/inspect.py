@@ -69,7 +69,8 @@ def view(app: sl.Server, loop: Loop, rows: int) -> Answer:
     return {
         "time_us": clock_us(), "ticks": loop.ticks, "skipped_ticks": loop.skipped, "tick_hz": app.tick_hz,
         "tick_ms": {"p50": p50, "p99": p99, "max": worst}, "sessions": stats.sessions, "capacity": app.capacity,
-        "half_open": stats.half_open, "handshakes": int(app.endpoint.counters["handshakes"]),
+        "half_open": stats.half_open, "waiting": app.guard.core.waiting,
+        "handshakes": int(app.endpoint.counters["handshakes"]),
         "packets_in": stats.packets_in, "packets_out": stats.packets_out, "bytes_in": stats.bytes_in,
         "bytes_out": stats.bytes_out, "handler_errors": stats.handler_errors,
         "rtt_ms": {name: round(float(np.percentile(trips, q)), 2) if len(trips) else None
@@ -243,6 +244,7 @@ def text_of(found: Answer) -> str:
     trips, ticks = found["rtt_ms"], found["tick_ms"]
     lines = [
         f"{found['sessions']:,} of {found['capacity']:,} sessions, {found['half_open']} half open, "
+        f"{found['waiting']} waiting, "
         f"{rate['handshakes']:g} key exchanges/s; round trip p50 {trips['p50']} p99 {trips['p99']} ms",
         f"{rate['ticks']:g} of {found['tick_hz']} ticks/s, p50 {ticks['p50']} p99 {ticks['p99']} "
         f"max {ticks['max']} ms, {found['skipped_ticks']} skipped; {found['handler_errors']} handler errors",

@@ -22,6 +22,7 @@ from shadowland._core.guard.guard import (
     RULES_LIMIT,
     RULES_OF_SCOPE,
     SCOPES,
+    WAITING_LIMIT,
     WHATS,
 )
 from shadowland._core.guard.guard import Guard as CoreGuard
@@ -142,6 +143,7 @@ class Policy:
     ban        networks that may begin no session, for as long as this policy is in force.
     sources    proven addresses, and as many subnets, that are remembered at once. Fixed when the server opens.
     bans       bans at once besides those above. Fixed when the server opens.
+    waiting    clients with a valid cookie that may wait for a key exchange. Fixed when the server opens.
     """
 
     rules: tuple[Rule, ...] = DEFAULT_RULES
@@ -149,6 +151,7 @@ class Policy:
     ban: tuple[str, ...] = ()
     sources: int = 4096
     bans: int = 4096
+    waiting: int = 4096
 
     def __post_init__(self) -> None:
         """ConfigError that names the key, what is wrong with it, and the fix."""
@@ -168,14 +171,15 @@ class Policy:
                 raise ConfigError(f"{where}: {key} has {len(networks)} networks; at most {NETWORKS_LIMIT} fit")
             for text in networks:
                 _network(text, f"{where}: {key}")
-        for key, value in (("sources", self.sources), ("bans", self.bans)):
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1 << 20:
-                raise ConfigError(f"{where}: {key} is {value!r}; give a whole number, 1 to {1 << 20:,}")
+        for key, value, most in (("sources", self.sources, 1 << 20), ("bans", self.bans, 1 << 20),
+                                 ("waiting", self.waiting, WAITING_LIMIT)):
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                raise ConfigError(f"{where}: {key} is {value!r}; give a whole number, 1 to {most:,}")
 
 
 OFF: Final = Policy(rules=())
 _RULE_KEYS: Final = ("name", "scope", "what", "per_second", "burst", "action", "ban_s")
-_KEYS: Final = ("defaults", "rule", "allow", "ban", "sources", "bans")
+_KEYS: Final = ("defaults", "rule", "allow", "ban", "sources", "bans", "waiting")
 
 
 def _rule(table: object, where: str, known: Mapping[str, Rule]) -> Rule:
@@ -222,7 +226,7 @@ def read_policy(table: Mapping[str, Any], where: str) -> Policy:
     if len({rule.name for rule in given}) < len(given):
         twice = next(rule.name for rule in given if sum(one.name == rule.name for one in given) > 1)
         raise ConfigError(f"{where}: two rules are called {twice!r}; counters go by name, so give another")
-    sizes = {key: table[key] for key in ("sources", "bans") if key in table}
+    sizes = {key: table[key] for key in ("sources", "bans", "waiting") if key in table}
     try:
         return Policy(rules=tuple(rules.values()), allow=tuple(lists["allow"]), ban=tuple(lists["ban"]), **sizes)
     except ConfigError as error:
@@ -281,7 +285,7 @@ class Guard:
     def core(self) -> CoreGuard:
         """The compiled guard; made at the first look, with the sizes that the policy then says."""
         if self._core is None:
-            self._core = CoreGuard(self.key, self.policy.sources, self.policy.bans)
+            self._core = CoreGuard(self.key, self.policy.sources, self.policy.bans, self.policy.waiting)
             self._configure(self._core, self.policy)
         return self._core
 

@@ -42,7 +42,7 @@ Leave = Callable[[Session, DisconnectReason], object]
 Handler = Callable[[Session, Any], object]
 Step = Callable[["Tick"], object]
 
-STEP_BATCHES = 4                # that a tick takes before it begins; more waits until after it
+RECEIVE_SHARE = 8               # a tick begins by receiving for at most this part of its time; the rest waits
 DRAIN_GAP_US = 2000             # between two looks at the socket while waiting for a tick
 CLOSE_WAIT_US = 300_000
 
@@ -253,7 +253,7 @@ class Server:
         self.now_us = self._clock()
         self._incoming.clear()
         count = self._socket.receive(self._incoming, self.now_us)
-        if count:
+        if count or self.guard.core.waiting:
             self._replies.clear()
             self.endpoint.inbound(self._incoming, self._replies, self.now_us)
             if self._replies.count:
@@ -264,9 +264,9 @@ class Server:
         """One tick: messages and handlers, then everything that is due to be sent."""
         endpoint, inbox = self.endpoint, self._inbox
         assert inbox is not None
-        for _ in range(STEP_BATCHES):
-            if not self._receive():
-                break
+        until_us = self._clock() + 1_000_000 // (self.tick_hz * RECEIVE_SHARE)
+        while self._receive() and self._clock() < until_us:
+            pass
         self.tick_number += 1
         endpoint.set_tick(self.tick_number)
         self.admission.tick(endpoint, self.now_us)

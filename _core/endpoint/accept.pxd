@@ -41,7 +41,15 @@ from shadowland._core.crypto.noise cimport (
 )
 from shadowland._core.crypto.sodium cimport sodium
 from shadowland._core.crypto.token cimport TOKEN_LARGEST
-from shadowland._core.endpoint.guarded cimport CONNECT_BANNED, CONNECT_REFUSED, connect_admitted, proven_admitted
+from shadowland._core.endpoint.guarded cimport (
+    CONNECT_BANNED,
+    CONNECT_REFUSED,
+    CONNECT_WAITS,
+    connect_admitted,
+    connect_park,
+    connect_waits,
+    proven_admitted,
+)
 from shadowland._core.endpoint.halfopen cimport half_open_take, prefix_bucket, prefix_of
 from shadowland._core.endpoint.handshake cimport (
     ACCEPTED_AUTHENTICATE,
@@ -78,6 +86,8 @@ from shadowland._core.endpoint.state cimport (
 )
 from shadowland._core.endpoint.table cimport TABLE_NONE, table_find, table_insert
 from shadowland._core.endpoint.trust cimport Claim, claim_keep, token_admits
+from shadowland._core.guard.guard cimport DOOR_EXCHANGE, guard_shared
+from shadowland._core.guard.waiting cimport Parked, waiting_take
 from shadowland._core.wire.crc32c cimport crc32c
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
@@ -187,47 +197,18 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
     state.accepted += 1
     reply(state, replies, half.datagram, half.length, datagram)
 
-cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const Datagram* datagram, Batch* replies,
-                                uint64_t now_us) noexcept nogil:
-    """CONNECT: the only place of the server where a stranger makes it compute, and only behind a valid cookie."""
+cdef inline void exchange_keys(EndpointState* state, const uint8_t* data, const Datagram* datagram, Batch* replies,
+                               bint banned, uint64_t now_us) noexcept nogil:
+    """The one place where a server does Diffie-Hellman: read message 1, find the verdict, answer."""
     cdef const uint8_t* message = data + CONNECT_PROLOGUE
-    cdef uint32_t length = datagram.length, index
-    cdef uint64_t echo = get64(message)
+    cdef uint32_t length = datagram.length
     cdef uint8_t payload[MTU_LARGEST]
     cdef uint8_t prologue[PROLOGUE_LABEL_SIZE + 2 + CONNECT_PROLOGUE]
-    cdef uint8_t digest[32]
     cdef uint8_t reason = BYE_NONE, detail = 0
     cdef Claim claim
     cdef NoiseState noise
-    cdef HalfOpen* half
-    cdef int status, admitted
+    cdef int status
     memset(&claim, 0, sizeof(Claim))
-    if length < MTU_MINIMUM:
-        drop(state, DROP_BAD_PADDING)
-        return
-    status = cookie_check(&state.cookie_secret, &state.cookie_previous, &datagram.remote, message,
-                          <int64_t>(now_us // 1000000), data + HEADER_SIZE + 2)
-    if status != 0:
-        drop(state, status)
-        return
-    if not proven_admitted(state, datagram, now_us):
-        return
-    index = table_find(&state.echoes, echo)
-    if index != <uint32_t>TABLE_NONE:
-        half = &state.halves[index]
-        sha256(digest, data, length)
-        if memcmp(half.digest, digest, 32) != 0 or not address_same(&half.remote, &datagram.remote):
-            drop(state, DROP_EPHEMERAL_REUSED)
-            return
-        state.accepted += 1
-        reply(state, replies, half.datagram, half.length, datagram)
-        return
-    if table_find(&state.spent, echo) != <uint32_t>TABLE_NONE:
-        drop(state, DROP_EPHEMERAL_REUSED)          # it became a session already: a replay gets nothing
-        return
-    admitted = connect_admitted(state, datagram, now_us)
-    if admitted == CONNECT_REFUSED:
-        return
     prologue_of(data, prologue)
     noise_nk_responder_start(&noise, prologue, sizeof(prologue), state.identity_secret, state.identity_public)
     state.handshakes += 1
@@ -239,7 +220,7 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
         noise_wipe(&noise)
         drop(state, DROP_HANDSHAKE_FAILED)
         return
-    if admitted == CONNECT_BANNED:
+    if banned:
         reason = BYE_BANNED
     elif get64(payload) != state.schema_hash:
         reason = BYE_SCHEMA_MISMATCH
@@ -252,6 +233,60 @@ cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const
                               &claim, &detail)
     answer_connect(state, &noise, data, datagram, replies, reason, detail, &claim, payload, now_us)
     noise_wipe(&noise)
+
+cdef inline bint answered_before(EndpointState* state, const uint8_t* data, const Datagram* datagram,
+                                 Batch* replies) noexcept nogil:
+    """A CONNECT whose ephemeral is half open or spent: it gets the stored answer, or nothing."""
+    cdef uint64_t echo = get64(data + CONNECT_PROLOGUE)
+    cdef uint32_t index = table_find(&state.echoes, echo)
+    cdef uint8_t digest[32]
+    cdef HalfOpen* half
+    if index != <uint32_t>TABLE_NONE:
+        half = &state.halves[index]
+        sha256(digest, data, datagram.length)
+        if memcmp(half.digest, digest, 32) != 0 or not address_same(&half.remote, &datagram.remote):
+            drop(state, DROP_EPHEMERAL_REUSED)
+            return True
+        state.accepted += 1
+        reply(state, replies, half.datagram, half.length, datagram)
+        return True
+    if table_find(&state.spent, echo) != <uint32_t>TABLE_NONE:
+        drop(state, DROP_EPHEMERAL_REUSED)          # it became a session already: a replay gets nothing
+        return True
+    return False
+
+cdef inline void accept_connect(EndpointState* state, const uint8_t* data, const Datagram* datagram, Batch* replies,
+                                uint64_t now_us) noexcept nogil:
+    """CONNECT: only behind a valid cookie does a stranger make the server compute, and only as the guard allows."""
+    cdef int status, admitted
+    if datagram.length < MTU_MINIMUM:
+        drop(state, DROP_BAD_PADDING)
+        return
+    status = cookie_check(&state.cookie_secret, &state.cookie_previous, &datagram.remote, data + CONNECT_PROLOGUE,
+                          <int64_t>(now_us // 1000000), data + HEADER_SIZE + 2)
+    if status != 0:
+        drop(state, status)
+        return
+    if not proven_admitted(state, datagram, now_us) or answered_before(state, data, datagram, replies):
+        return
+    if connect_waits(state, data, datagram):
+        return
+    admitted = connect_admitted(state, datagram, now_us)
+    if admitted == CONNECT_WAITS:
+        connect_park(state, data, datagram)
+    elif admitted != CONNECT_REFUSED:
+        exchange_keys(state, data, datagram, replies, admitted == CONNECT_BANNED, now_us)
+
+cdef inline void waiting_serve(EndpointState* state, Batch* replies, uint64_t now_us) noexcept nogil:
+    """Key exchanges for those who wait, as far as the budget and the room for answers go."""
+    cdef Parked* parked
+    while state.guard.waiting.count > 0 and replies.count < replies.capacity:
+        if guard_shared(state.guard, DOOR_EXCHANGE, now_us) != NULL:
+            return
+        parked = waiting_take(&state.guard.waiting)
+        state.accepted -= 1                         # it counts as what becomes of it now
+        if not answered_before(state, parked.data, &parked.datagram, replies):
+            exchange_keys(state, parked.data, &parked.datagram, replies, False, now_us)
 
 cdef inline void server_handshake(EndpointState* state, const Header* header, const uint8_t* data,
                                   const Datagram* datagram, Batch* replies, uint64_t now_us) noexcept nogil:

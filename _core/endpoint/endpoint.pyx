@@ -22,6 +22,7 @@ from shadowland._core.crypto.drbg cimport drbg_init
 from shadowland._core.crypto.keys cimport sha256, x25519_public
 from shadowland._core.crypto.sodium cimport sodium
 from shadowland._core.crypto.token cimport TOKEN_LARGEST
+from shadowland._core.endpoint.accept cimport waiting_serve
 from shadowland._core.endpoint.connect cimport connect_begin
 from shadowland._core.endpoint.connection cimport STATE_CONNECT, STATE_HELLO, STATE_LIVE, Connection
 from shadowland._core.endpoint.delivery cimport connection_close
@@ -169,7 +170,7 @@ cdef class Endpoint:
             state.class_digests[i] = digest
         self._role = role
         if guard is None:
-            guard = Guard(bytes(16), 8, 1)          # without rules it passes everything
+            guard = Guard(bytes(16), 8, 1, 1)          # without rules it passes everything
         self._guard = guard
         state.guard = &guard.state
         drbg_init(&state.drbg, <const uint8_t*>PyBytes_AS_STRING(seed))
@@ -250,6 +251,7 @@ cdef class Endpoint:
         with nogil:
             if self.state.role == ROLE_SERVER:
                 half_open_sweep(&self.state, now)
+                waiting_serve(&self.state, &batch.state, now)
             done = endpoint_outbound(&self.state, &batch.state, now)
         return bool(done)
 

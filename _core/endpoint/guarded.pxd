@@ -16,6 +16,7 @@ from shadowland._core.base.status cimport (
     BYE_SEQUENCE_JUMP,
     DROP_BANNED,
     DROP_GUARDED,
+    DROP_RATE_LIMITED,
 )
 from shadowland._core.endpoint.connection cimport STATE_CLOSING, STATE_FREE, Connection
 from shadowland._core.endpoint.delivery cimport connection_close
@@ -23,6 +24,7 @@ from shadowland._core.endpoint.state cimport EndpointState, drop
 from shadowland._core.guard.guard cimport (
     ACTION_BAN,
     ACTION_CLOSE,
+    DOOR_EXCHANGE,
     DOOR_HANDSHAKE,
     DOOR_OUTSIDE,
     Rule,
@@ -31,8 +33,19 @@ from shadowland._core.guard.guard cimport (
     guard_ban,
     guard_banned,
     guard_session,
+    guard_shared,
     guard_sources,
     guard_tell,
+)
+from shadowland._core.guard.waiting cimport (
+    WAITING_SIZE,
+    Parked,
+    Waiting,
+    parked_fill,
+    waiting_find,
+    waiting_key,
+    waiting_put,
+    waiting_same,
 )
 
 cdef enum:
@@ -41,6 +54,7 @@ cdef enum:
     CONNECT_REFUSED = 0
     CONNECT_WELCOME = 1
     CONNECT_BANNED = 2                  # spend one key exchange on saying so
+    CONNECT_WAITS = 3                   # for the budget that all share
 
 cdef inline void punish(EndpointState* state, Connection* connection, const Rule* rule, uint8_t reason,
                         uint64_t now_us) noexcept nogil:
@@ -95,6 +109,30 @@ cdef inline bint proven_admitted(EndpointState* state, const Datagram* datagram,
         guard_ban(state.guard, &datagram.remote, rule, now_us)
     return False
 
+cdef inline void connect_park(EndpointState* state, const uint8_t* data, const Datagram* datagram) noexcept nogil:
+    """A CONNECT that its address and subnet may send: it waits for the budget of key exchanges, behind who waits."""
+    cdef uint32_t i
+    if waiting_put(&state.guard.waiting, data, datagram):
+        state.accepted += 1                         # for now: who takes it out counts it anew
+        return
+    drop(state, DROP_GUARDED)
+    for i in range(state.guard.first[DOOR_EXCHANGE], state.guard.first[DOOR_EXCHANGE + 1]):
+        state.guard.rules[i].hits += 1
+
+cdef inline bint connect_waits(EndpointState* state, const uint8_t* data, const Datagram* datagram) noexcept nogil:
+    """Whether a CONNECT of this client waits already; a fresh one takes its place."""
+    cdef Waiting* waiting = &state.guard.waiting
+    cdef Parked* parked
+    if waiting.count == 0:
+        return False
+    parked = waiting_find(waiting, waiting_key(waiting, &datagram.remote), &datagram.remote)
+    if parked == NULL or datagram.length > WAITING_SIZE:
+        return False
+    drop(state, DROP_RATE_LIMITED)                  # one of the two
+    if not waiting_same(parked, data, datagram.length):
+        parked_fill(parked, data, datagram)
+    return True
+
 cdef inline int connect_admitted(EndpointState* state, const Datagram* datagram, uint64_t now_us) noexcept nogil:
     """A CONNECT with a valid cookie that would cost a key exchange: one of CONNECT_. Refused ones are counted."""
     cdef Rule* rule
@@ -104,9 +142,11 @@ cdef inline int connect_admitted(EndpointState* state, const Datagram* datagram,
         drop(state, DROP_BANNED)
         return CONNECT_REFUSED
     rule = guard_sources(state.guard, DOOR_HANDSHAKE, &datagram.remote, datagram.length, now_us)
-    if rule == NULL:
-        return CONNECT_WELCOME
-    drop(state, DROP_GUARDED)
-    if rule.action == ACTION_BAN:
-        guard_ban(state.guard, &datagram.remote, rule, now_us)
-    return CONNECT_REFUSED
+    if rule != NULL:
+        drop(state, DROP_GUARDED)
+        if rule.action == ACTION_BAN:
+            guard_ban(state.guard, &datagram.remote, rule, now_us)
+        return CONNECT_REFUSED
+    if state.guard.waiting.count > 0:
+        return CONNECT_WAITS
+    return CONNECT_WELCOME if guard_shared(state.guard, DOOR_EXCHANGE, now_us) == NULL else CONNECT_WAITS

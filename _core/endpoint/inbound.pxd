@@ -25,7 +25,7 @@ from shadowland._core.base.status cimport (
     DROP_WRONG_PATH,
 )
 from shadowland._core.crypto.aead cimport aead_open
-from shadowland._core.endpoint.accept cimport server_handshake
+from shadowland._core.endpoint.accept cimport server_handshake, waiting_serve
 from shadowland._core.endpoint.connect cimport client_handshake
 from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
 from shadowland._core.endpoint.control cimport FRAME_ELICITS, FRAME_ENDED, FRAME_FINE, FRAME_NOT_KEPT
@@ -198,6 +198,8 @@ cdef inline void endpoint_inbound(EndpointState* state, Batch* batch, Batch* rep
     cdef Datagram* datagram
     cdef uint8_t* data
     state.clock_us = now_us
+    if state.role == ROLE_SERVER:
+        waiting_serve(state, replies, now_us)
     for i in range(batch.count):
         datagram = &batch.datagrams[i]
         data = batch_data(batch, i)

@@ -2,13 +2,13 @@
 
 Owner    A Guard owns its tables; an endpoint points to one and keeps it alive.
 Limit    GUARD_RULES rules, `sources` proven addresses and as many subnets, `bans` bans, GUARD_NETWORKS networks to
-         allow and as many to ban. All of it is set aside at the start.
+         allow and as many to ban, `waiting` datagrams. All of it is set aside at the start.
 Threads  One at a time.
 
 Rules stand in the order of the doors, so that each door looks at its own alone:
 
     HELLO ─▶ DOOR_HELLO ─▶ COOKIE                    proves nothing: moves a budget of its own and nothing else
-    CONNECT ─▶ valid cookie ─▶ DOOR_OUTSIDE ─▶ repeated? ─▶ banned? ─▶ DOOR_HANDSHAKE ─▶ one key exchange
+    CONNECT ─▶ valid cookie ─▶ DOOR_OUTSIDE ─▶ repeated? ─▶ banned? ─▶ DOOR_HANDSHAKE ─▶ waiting ─▶ DOOR_EXCHANGE
     packet ─▶ opens ─▶ DOOR_SESSION ─▶ body ─▶ malformed: DOOR_BAD
 
 Only what carried a valid cookie or opened ever reaches a bucket of a session, an address or a subnet: whoever forges a
@@ -31,14 +31,16 @@ from shadowland._core.guard.network cimport (
     prefix_of_source,
 )
 from shadowland._core.guard.sources cimport Sources, source_of
+from shadowland._core.guard.waiting cimport Waiting
 
 cdef enum:
     DOOR_HELLO = 0
     DOOR_OUTSIDE = 1
     DOOR_HANDSHAKE = 2
-    DOOR_SESSION = 3
-    DOOR_BAD = 4
-    DOORS = 5
+    DOOR_EXCHANGE = 3               # the budget of key exchanges that all share
+    DOOR_SESSION = 4
+    DOOR_BAD = 5
+    DOORS = 6
 
     WHAT_HELLOS = 0
     WHAT_HANDSHAKES = 1
@@ -71,7 +73,7 @@ cdef struct Rule:
 
 cdef struct GuardState:
     Rule rules[GUARD_RULES]
-    uint32_t first[6]               # of each door's rules; DOORS + 1, the last is how many there are
+    uint32_t first[7]               # of each door's rules; DOORS + 1, the last is how many there are
     uint32_t generation             # of the rules: buckets of another one are void
     uint32_t allow_count
     uint32_t deny_count
@@ -84,6 +86,7 @@ cdef struct GuardState:
     Sources addresses               # two tables, so that looking for one never displaces the other
     Sources subnets
     Bans bans
+    Waiting waiting
 
 cdef struct SessionBuckets:         # what a session carries
     uint64_t buckets[SESSION_BUCKETS]
@@ -116,16 +119,23 @@ cdef inline void guard_ban(GuardState* guard, const Address* address, const Rule
             now_us + rule.ban_us, now_us, rule.what)
     guard.banned += 1
 
+cdef inline Rule* guard_shared(GuardState* guard, uint32_t door, uint64_t now_us) noexcept nogil:
+    """Take one from every budget of a door that all share, or from none; the rule whose budget is spent, else NULL."""
+    cdef uint32_t first = guard.first[door], last = guard.first[door + 1], i
+    cdef uint64_t now_ns = now_us * NS_PER_US
+    for i in range(first, last):
+        if not bucket_has(guard.shared[guard.rules[i].slot], guard.rules[i].unit_ns, guard.rules[i].depth_ns, now_ns):
+            return &guard.rules[i]
+    for i in range(first, last):
+        bucket_pay(&guard.shared[guard.rules[i].slot], guard.rules[i].unit_ns, now_ns)
+    return NULL
+
 cdef inline bint guard_hello(GuardState* guard, uint64_t now_us) noexcept nogil:
     """Whether a HELLO is answered. The budget is everybody's: by its source it could be turned against that source."""
-    cdef uint32_t i
-    cdef Rule* rule
-    for i in range(guard.first[DOOR_HELLO], guard.first[DOOR_HELLO + 1]):
-        rule = &guard.rules[i]
-        if not bucket_take(&guard.shared[rule.slot], rule.unit_ns, rule.depth_ns, now_us * NS_PER_US):
-            rule.hits += 1
-            return False
-    return True
+    cdef Rule* rule = guard_shared(guard, DOOR_HELLO, now_us)
+    if rule != NULL:
+        rule.hits += 1
+    return rule == NULL
 
 cdef inline uint64_t* guard_bucket(GuardState* guard, const Rule* rule, const Address* address,
                                    uint64_t now_ns) noexcept nogil:
@@ -141,24 +151,17 @@ cdef inline Rule* guard_sources(GuardState* guard, uint32_t door, const Address*
     cdef uint64_t costs[GUARD_RULES]
     cdef uint32_t first = guard.first[door], last = guard.first[door + 1], i
     cdef Rule* rule
-    cdef bint allowed
-    if first == last:
+    if first == last or guard_allowed(guard, address):
         return NULL
-    allowed = guard_allowed(guard, address)
     for i in range(first, last):
         rule = &guard.rules[i]
-        buckets[i] = NULL
         costs[i] = rule.unit_ns * (length if rule.what == WHAT_BYTES else 1)
-        if rule.scope == SCOPE_ALL:
-            buckets[i] = &guard.shared[rule.slot]
-        elif not allowed:
-            buckets[i] = guard_bucket(guard, rule, address, now_ns)
-        if buckets[i] != NULL and not bucket_has(buckets[i][0], costs[i], rule.depth_ns, now_ns):
+        buckets[i] = guard_bucket(guard, rule, address, now_ns)
+        if not bucket_has(buckets[i][0], costs[i], rule.depth_ns, now_ns):
             rule.hits += 1
             return rule
     for i in range(first, last):
-        if buckets[i] != NULL:
-            bucket_pay(buckets[i], costs[i], now_ns)
+        bucket_pay(buckets[i], costs[i], now_ns)
     return NULL
 
 cdef inline void guard_renew(const GuardState* guard, SessionBuckets* session) noexcept nogil:

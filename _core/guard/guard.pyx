@@ -15,6 +15,7 @@ from shadowland._core.guard.bans cimport (
 )
 from shadowland._core.guard.network cimport TAG_IPV4
 from shadowland._core.guard.sources cimport HASH_KEY, SOURCE_BUCKETS, sources_clear, sources_free, sources_init
+from shadowland._core.guard.waiting cimport WAITING_MOST, waiting_free, waiting_init
 
 from shadowland._core.base.errors import UsageError
 
@@ -24,16 +25,17 @@ ACTIONS = ("drop", "close", "ban")
 OPERATOR = BAN_CAUSE_OPERATOR
 RULES_LIMIT = GUARD_RULES
 NETWORKS_LIMIT = GUARD_NETWORKS
+WAITING_LIMIT = WAITING_MOST
 RULES_OF_SCOPE = (SESSION_BUCKETS, SOURCE_BUCKETS, SOURCE_BUCKETS, SHARED_BUCKETS)
 FOREVER = (1 << 64) - 1
 
 
 def door_of(scope: int, what: int) -> int:
-    """Which door asks a rule: 0 hello, 1 outside sessions, 2 handshake, 3 session, 4 malformed."""
+    """Which door asks a rule: 0 hello, 1 outside sessions, 2 handshake by source, 3 by all, 4 session, 5 malformed."""
     if what == WHAT_HELLOS:
         return DOOR_HELLO
     if what == WHAT_HANDSHAKES:
-        return DOOR_HANDSHAKE
+        return DOOR_EXCHANGE if scope == SCOPE_ALL else DOOR_HANDSHAKE
     if what == WHAT_BAD:
         return DOOR_BAD
     return DOOR_SESSION if scope == SCOPE_SESSION else DOOR_OUTSIDE
@@ -68,9 +70,10 @@ cdef class Guard:
     key        16 random bytes for the keyed hashes.
     sources    proven addresses, and as many subnets, that are remembered at once (64 bytes each).
     bans       bans at once.
+    waiting    CONNECTs that wait for a key exchange at once (1.6 KiB each, touched when used).
     """
 
-    def __init__(self, key: bytes, sources: int = 4096, bans: int = 4096) -> None:
+    def __init__(self, key: bytes, sources: int = 4096, bans: int = 4096, waiting: int = 4096) -> None:
         if self.state.bans.entries != NULL:
             raise UsageError("a Guard is initialised once: an endpoint may point to it")
         if len(key) != HASH_KEY:
@@ -78,9 +81,12 @@ cdef class Guard:
         for name, value in (("sources", sources), ("bans", bans)):
             if not 1 <= value <= 1 << 20:
                 raise UsageError(f"Guard: {name} is {value}; it must be 1 to {1 << 20}")
+        if not 1 <= waiting <= WAITING_MOST:
+            raise UsageError(f"Guard: waiting is {waiting}; it must be 1 to {WAITING_MOST}")
         fine = sources_init(&self.state.addresses, sources, <const uint8_t*>PyBytes_AS_STRING(key))
         fine = sources_init(&self.state.subnets, sources, <const uint8_t*>PyBytes_AS_STRING(key)) and fine
         fine = bans_init(&self.state.bans, bans, <const uint8_t*>PyBytes_AS_STRING(key)) and fine
+        fine = waiting_init(&self.state.waiting, waiting, <const uint8_t*>PyBytes_AS_STRING(key)) and fine
         if not fine:
             raise MemoryError(f"Guard: no memory for {sources} sources and {bans} bans")
 
@@ -88,6 +94,7 @@ cdef class Guard:
         sources_free(&self.state.addresses)
         sources_free(&self.state.subnets)
         bans_free(&self.state.bans)
+        waiting_free(&self.state.waiting)
 
     def configure(self, rules: list[tuple[int, ...]], allow: list[tuple[bytes, int]],
                   deny: list[tuple[bytes, int]]) -> list[int]:
@@ -138,6 +145,11 @@ cdef class Guard:
     def hits(self) -> list[int]:
         """How often each rule said no, in the order that `configure` returned."""
         return [self.state.rules[i].hits for i in range(self.state.first[DOORS])]
+
+    @property
+    def waiting(self) -> int:
+        """CONNECTs that wait for the budget of key exchanges: call the endpoint's `inbound`, with nothing if need be."""
+        return self.state.waiting.count
 
     @property
     def counters(self) -> dict[str, int]:
@@ -195,6 +207,10 @@ cdef class Guard:
         cdef Address address
         address_parse(&address, host, 0)
         return _place(&self.state, guard_sources(&self.state, DOOR_HANDSHAKE, &address, 1, now_us))
+
+    def exchange(self, now_us: int) -> int | None:
+        """A key exchange for anybody: place of the rule whose budget is spent."""
+        return _place(&self.state, guard_shared(&self.state, DOOR_EXCHANGE, now_us))
 
     def session(self, Buckets buckets not None, length: int, now_us: int) -> int | None:
         """An opened packet: place of the strictest rule it breaks."""

@@ -46,7 +46,7 @@ def fits(chosen: list[reference.Rule]) -> bool:
 
 
 steps = st.lists(st.tuples(
-    st.sampled_from(["hello", "outside", "handshake", "handshake", "session", "session", "bad", "ban", "unban",
+    st.sampled_from(["hello", "outside", "handshake", "exchange", "session", "session", "bad", "ban", "unban",
                      "banned"]),
     hosts, st.sampled_from([0, 1, 64, 1200, 65535]), st.sampled_from([0, 0, 1, 999, 10**6, 10**9])), max_size=120)
 
@@ -74,6 +74,8 @@ def test_the_guard_says_what_the_model_says(
             assert ours.outside(host, size, now) == place(model.outside(host, size, now))
         elif what == "handshake":
             assert ours.handshake(host, now) == place(model.handshake(host, now))
+        elif what == "exchange":
+            assert ours.exchange(now) == place(model.exchange(now))
         elif what == "session":
             assert ours.session(buckets[host], size, now) == place(model.session(host, size, now))
         elif what == "bad":
@@ -178,7 +180,8 @@ def test_limits_of_the_tables() -> None:
         with pytest.raises(UsageError):
             guard.Guard(KEY).configure([rule] * (most + 1), [], [])
     guard.Guard(KEY).configure([], [packed("10.0.0.1/32")] * guard.NETWORKS_LIMIT, [])
-    for arguments in ({"sources": 0}, {"bans": 0}, {"sources": 2**20 + 1}, {"bans": 2**20 + 1}):
+    for arguments in ({"sources": 0}, {"bans": 0}, {"waiting": 0}, {"waiting": 16385}, {"sources": 2**20 + 1},
+                      {"bans": 2**20 + 1}):
         with pytest.raises(UsageError):
             guard.Guard(KEY, **arguments)
     with pytest.raises(UsageError):

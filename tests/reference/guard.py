@@ -67,19 +67,30 @@ class Guard:
     def allowed(self, host: str) -> bool:
         return self.on(self.allow, host)
 
+    def _shared(self, what: int, now_us: int) -> Rule | None:
+        rules = [rule for rule in self.rules if rule.what == what and rule.scope == ALL]
+        for rule in rules:
+            if not rule.bucket(None).has(rule.unit, now_us * 1000):
+                return rule
+        for rule in rules:
+            rule.bucket(None).take(rule.unit, now_us * 1000)
+        return None
+
     def hello(self, now_us: int) -> bool:
-        for rule in self.rules:
-            if rule.what == HELLOS and not rule.bucket(None).take(rule.unit, now_us * 1000):
-                rule.hits += 1
-                return False
-        return True
+        rule = self._shared(HELLOS, now_us)
+        if rule is not None:
+            rule.hits += 1
+        return rule is None
+
+    def exchange(self, now_us: int) -> Rule | None:
+        return self._shared(HANDSHAKES, now_us)
 
     def _sources(self, whats: tuple[int, ...], host: str, length: int, now_us: int) -> Rule | None:
         mine: list[tuple[Bucket, int]] = []
         for rule in self.rules:
-            if rule.what not in whats or rule.scope == SESSION or (rule.scope != ALL and self.allowed(host)):
+            if rule.what not in whats or rule.scope in (SESSION, ALL) or self.allowed(host):
                 continue
-            bucket = rule.bucket(None if rule.scope == ALL else prefix(host, rule.scope))
+            bucket = rule.bucket(prefix(host, rule.scope))
             cost = rule.unit * (length if rule.what == BYTES else 1)
             if not bucket.has(cost, now_us * 1000):
                 rule.hits += 1

@@ -43,8 +43,8 @@ MINUTE = 60 * SECOND
 UNKNOWN_CHANNEL = bytes([6, 1])                 # a frame that no version-1 peer sends
 
 
-def guarded_desk(*rules: Rule) -> tuple[Desk, Guard]:
-    guard = Guard(bytes(16))
+def guarded_desk(*rules: Rule, waiting: int = 64) -> tuple[Desk, Guard]:
+    guard = Guard(bytes(16), waiting=waiting)
     guard.configure([rule.packed() for rule in rules], [], [])
     endpoint = Endpoint("server", capacity=16, seed=b"s" * 32, identity_secret=IDENTITY, schema_hash=7,
                         schema_classes=((1, 11), (2, 22)), half_open=64, half_open_per_prefix=64, guard=guard)
@@ -79,15 +79,47 @@ def test_hellos_have_a_budget_that_all_share_and_only_they_are_shed() -> None:
 
 
 def test_key_exchanges_have_a_budget_and_a_repeat_costs_none() -> None:
-    desk, guard = guarded_desk(rule(ALL, HANDSHAKES, per_second=100, burst=2))
-    clients = [reference_client(number) for number in range(1, 5)]
-    connects = [client.connect(get_cookie(desk, client)) for client in clients]
-    assert [desk.give(connect)[0] for connect in connects] == [NONE, NONE, GUARDED, GUARDED]
-    assert desk.give(connects[0])[0] == NONE                                    # the stored answer
-    assert desk.endpoint.counters["handshakes"] == 2 and guard.hits == [2]
+    desk, guard = guarded_desk(rule(ALL, HANDSHAKES, per_second=100, burst=2), waiting=2)
+    clients = [reference_client(number) for number in range(1, 7)]
+    sources = [(f"10.0.{number}.1", 40000) for number in range(1, 7)]
+    connects = [client.connect(get_cookie(desk, client, source))
+                for client, source in zip(clients, sources, strict=True)]
+
+    def ask(number: int) -> tuple[DropReason, int]:
+        reason, replies = desk.give(connects[number], sources[number])
+        return reason, len(replies)
+
+    assert [ask(number) for number in range(6)] == [(NONE, 1)] * 2 + [(NONE, 0)] * 2 + [(GUARDED, 0)] * 2
+    assert ask(0) == (NONE, 1)                                                  # the stored answer
+    assert ask(3) == (DropReason.RATE_LIMITED, 0)                               # it waits already
+    assert desk.endpoint.counters["handshakes"] == 2 and guard.hits == [2] and guard.waiting == 2
     desk.now_us += 10_000
-    assert desk.give(connects[2])[0] == NONE                                    # a client repeats, and is let in
-    assert desk.give(connects[3])[0] == GUARDED
+    assert [data[6:14] for data in desk.outbound()] == [clients[2].public[:8]]  # the one that has waited longest
+    clients[3] = reference_client(33)                                           # starts over: its place is kept
+    cookie = get_cookie(desk, clients[3], sources[3])
+    connects[3] = clients[3].connect(cookie)
+    assert ask(3) == (DropReason.RATE_LIMITED, 0) and guard.waiting == 1
+    assert ask(4) == (NONE, 0) and guard.waiting == 2
+    desk.now_us += 20_000
+    answered = [data[6:14] for data in desk.outbound()]
+    assert answered == [clients[3].public[:8], clients[4].public[:8]] and guard.waiting == 0
+    desk.now_us += 20_000
+    assert ask(5) == (NONE, 1)
+    assert desk.endpoint.counters["handshakes"] == 6
+
+
+def test_who_waits_is_served_by_the_next_datagrams_too_and_counted_once() -> None:
+    desk, guard = guarded_desk(rule(ALL, HANDSHAKES, per_second=100, burst=1))
+    first, second = reference_client(1), reference_client(2)
+    connects = [client.connect(get_cookie(desk, client)) for client in (first, second)]
+    assert desk.give(connects[0])[0] == desk.give(connects[1], CLIENT)[0] == NONE
+    accepted_before = desk.endpoint.counters["accepted"]
+    desk.now_us += 10_000
+    desk.batch.clear()
+    desk.replies.clear()
+    desk.endpoint.inbound(desk.batch, desk.replies, desk.now_us)                # nothing came: who waits is served
+    assert len(desk.replies) == 1 and desk.replies[0][6:14] == second.public[:8] and guard.waiting == 0
+    assert desk.endpoint.counters["accepted"] == accepted_before
 
 
 def test_handshakes_of_an_address_and_of_a_subnet() -> None:
