@@ -97,7 +97,7 @@ class Admission:
         self.joining[session.handle] = session, now_us + self._authenticate_us
 
     def authenticate(self, endpoint: "Endpoint", handle: int, handlers: "Handlers",
-                     decided: Callable[[Session, bool], None]) -> None:
+                     decided: Callable[[Session, bool, str], None]) -> None:
         """Credentials came: let the application look at them; `decided` gets its verdict, in a tick."""
         credentials = players.credentials(endpoint, handle)
         if handle not in self.joining or credentials is None or self.check is None:
@@ -105,14 +105,14 @@ class Admission:
         session, check = self.joining[handle][0], self.check
 
         def verdict(result: object) -> None:
-            if result is not None and not isinstance(result, bool):
-                logger.warning("authenticate returned %s for %s; give True or False. It counts as False",
-                               type(result).__name__, session)
+            if result is not None and not isinstance(result, (bool, str)):
+                logger.warning("authenticate returned %s for %s; give True, False or a text that says why not. It "
+                               "counts as False", type(result).__name__, session)
             if handle in self.joining:                          # and not over, or out of time, meanwhile
-                decided(session, result is True)
+                decided(session, result is True, result if isinstance(result, str) else "")
 
         if not handlers.call(check, session, credentials, done=verdict):
-            decided(session, False)
+            decided(session, False, "too many are waiting")
 
     def leave(self, handle: int) -> Session | None:
         """A session is joining no more. None if it was not."""

@@ -34,6 +34,11 @@ def refusal(endpoint: Endpoint) -> str:
     return TokenProblem(problem).sentence if 0 < problem < len(TokenProblem) else DisconnectReason.BAD_TOKEN.sentence
 
 
+def shown(text: bytes) -> str:
+    """A text of the server's as it may go to a terminal or a log."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text.decode(errors="replace"))
+
+
 CAUSES = {
     DisconnectReason.CONNECT_TIMEOUT: "no answer came; is the server running there, and is UDP let through?",
     DisconnectReason.WRONG_SERVER_KEY: "a server with another key answered; compare server_key with its own line",
@@ -79,9 +84,9 @@ class Client:
         host, port = parse_url(url)
         key = parse_public(server_key)
         token = parse_token(token) if isinstance(token, str) else token or b""
-        shown = credentials.encode() if isinstance(credentials, str) else credentials
-        if shown is not None and len(shown) > players.CREDENTIALS:
-            raise ConfigError(f"credentials have {len(shown)} bytes; at most {players.CREDENTIALS} are sent")
+        secret = credentials.encode() if isinstance(credentials, str) else credentials
+        if secret is not None and len(secret) > players.CREDENTIALS:
+            raise ConfigError(f"credentials have {len(secret)} bytes; at most {players.CREDENTIALS} are sent")
         content = None if integrity is None else content_of(integrity)
         if not 0.01 <= timeout_s <= 600:
             raise ConfigError(f"timeout_s is {timeout_s}; it must be 0.01 to 600 seconds")
@@ -96,7 +101,7 @@ class Client:
                                   client_build=client_build, connect_timeout_us=int(timeout_s * 1e6))
         self._handle = self._endpoint.connect(self._address, key, self._clock(), token=token)
         self._incoming, self._outgoing = DatagramBatch(256), DatagramBatch(64)
-        self._credentials = shown
+        self._credentials = secret
         if content is not None:
             checks.have(self._endpoint, content)
         self._view: View | None = None
@@ -158,8 +163,9 @@ class Client:
     def _end(self, reason: DisconnectReason) -> None:
         if self.ended is not None:
             return
+        text = shown(players.farewell_heard(self._endpoint, self._handle))
         if self._established:
-            self.ended = ConnectionLost(reason)
+            self.ended = ConnectionLost(reason, f"{reason.sentence} {text}" if text else "")
         elif reason == DisconnectReason.SCHEMA_MISMATCH:
             lines = self.schema.diff(self._endpoint.rejected_classes())
             difference = "; ".join(lines or ["its classes differ"])
@@ -167,7 +173,8 @@ class Client:
         elif reason == DisconnectReason.BAD_TOKEN:
             self.ended = ConnectError(reason, f"{self.url} refuses the connect token: {refusal(self._endpoint)}")
         else:
-            self.ended = ConnectError(reason, f"{self.url}: {CAUSES.get(reason, reason.sentence)}")
+            cause = CAUSES.get(reason, reason.sentence)
+            self.ended = ConnectError(reason, f"{self.url}: {cause}{': ' if text else ''}{text}")
 
     def _take_inbox(self) -> list[Message]:
         records, arena = self._endpoint.inbox, self._endpoint.inbox_arena

@@ -142,8 +142,10 @@ class Server:
         return function
 
     def authenticate(self, function: Check) -> Check:
-        """Decorator: let nobody join before `function(session, credentials)` has returned True; False sends the player
-        away (NOT_AUTHENTICATED). `credentials` is what the client was given, as bytes; on_join comes after it.
+        """Decorator: let nobody join before `function(session, credentials)` has returned True; False, or a text that
+        says why, sends the player away (NOT_AUTHENTICATED).
+
+        `credentials` is what the client was given, as bytes; on_join comes after it.
 
         It may be `async def` (see `in_tick`), as looking an account up takes time: `authenticate_us` at most.
         """
@@ -320,11 +322,11 @@ class Server:
         for join in self._joins:
             self._calls.call(join, session)
 
-    def _decide(self, session: Session, taken: bool) -> None:
+    def _decide(self, session: Session, taken: bool, text: str) -> None:
         """The application has looked at a session's credentials."""
         self.admission.leave(session.handle)
         if not taken:
-            session.close(DisconnectReason.NOT_AUTHENTICATED)
+            session.close(DisconnectReason.NOT_AUTHENTICATED, text.encode()[:64].decode(errors="ignore"))
         elif players.admit(self.endpoint, session.handle, self.now_us):
             self._join(session)
 

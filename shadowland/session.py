@@ -2,6 +2,7 @@
 from typing import TYPE_CHECKING, Any
 
 from shadowland._core.crypto.aead import NAMES
+from shadowland._core.endpoint import players
 from shadowland.errors import DisconnectReason, UsageError
 from shadowland.schema import Message, encode_one
 
@@ -76,8 +77,9 @@ class Session:
             raise UsageError(f"{type(message).__name__} is an input: only clients send it; give it another channel=")
         self._server.endpoint.send(self.handle, channel, kind, encode_one(message))
 
-    def close(self, reason: DisconnectReason = DisconnectReason.KICKED) -> None:
-        """End the session; the player learns the reason."""
+    def close(self, reason: DisconnectReason = DisconnectReason.KICKED, text: str = "") -> None:
+        """End the session; the player learns the reason, and a text of at most 64 bytes in UTF-8 beside it."""
+        players.farewell(self._server.endpoint, self.handle, text.encode())
         self._server.endpoint.close(self.handle, int(reason), self._server.now_us)
 
     def ban(self, seconds: float) -> None:

@@ -55,6 +55,8 @@ cdef enum:
 
     CHALLENGES_KEPT = 2         # one over each of the two paths that a server challenges
 
+    FAREWELL_LIMIT = 64
+
     HEAD_FRAGMENT = 0x08
     NODE_NONE = 0xFFFFFFFF
 
@@ -88,6 +90,8 @@ cdef struct Connection:
     uint8_t state
     uint8_t reason              # CLOSING, ENDED: why
     uint8_t closes              # CLOSE packets still to be sent
+    uint8_t farewell_length     # text that CLOSE carries beside its reason
+    uint8_t farewell[FAREWELL_LIMIT]
     uint8_t want
     uint8_t unannounced         # the application never heard that it joined, so it does not hear that it left
     uint8_t joining             # JOINING_*: confirmed, not authenticated; 0 otherwise

@@ -37,6 +37,7 @@ from shadowland._core.endpoint.connection cimport (
     CONTROL_PATH_RESPONSE,
     CONTROL_PING,
     CONTROL_PONG,
+    FAREWELL_LIMIT,
     HEAD_FRAGMENT,
     WANT_PONG,
     Connection,
@@ -272,8 +273,11 @@ cdef inline int read_control(EndpointState* state, Connection* connection, const
         else:
             path_challenge(state, connection, get_u64(data + 1))
         return FRAME_ELICITS
-    if length == 2 and data[0] == CONTROL_CLOSE:
+    if 2 <= length <= 2 + FAREWELL_LIMIT and data[0] == CONTROL_CLOSE:
         connection.reason = reason_of(data[1])
+        state.farewell_from = connection.handle
+        state.farewell_length = <uint8_t>(length - 2)
+        memcpy(state.farewell, data + 2, length - 2)
         connection_release(state, connection, now_us)
         return FRAME_ENDED
     drop_message(state, DROP_BAD_FRAME)

@@ -239,8 +239,10 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
         packet.flags |= SENT_ACKS
         packet.said_newest = connection.ack.newest
     if closing:
-        data[at], data[at + 1], data[at + 2], data[at + 3] = 3, CHANNEL_CONTROL, CONTROL_CLOSE, connection.reason
-        at += 4
+        data[at], data[at + 1], data[at + 2] = <uint8_t>(3 + connection.farewell_length), CHANNEL_CONTROL, CONTROL_CLOSE
+        data[at + 3] = connection.reason
+        memcpy(data + at + 4, connection.farewell, connection.farewell_length)
+        at += 4 + connection.farewell_length
     else:
         at += put_control(connection, data + at, &packet, now_us)
         at += put_nodes(state, connection, data + at, end - at, &packet)

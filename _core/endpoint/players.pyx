@@ -1,13 +1,14 @@
 """Python door to who players are: whose tokens a server takes (docs/protocol.md 2.3), who shows credentials (5.5)."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
+from libc.string cimport memcpy
 
 from shadowland._core.base.status cimport TOKEN_PROBLEMS
 from shadowland._core.crypto.sodium cimport sodium
 from shadowland._core.crypto.drbg cimport drbg_u64
 from shadowland._core.crypto.token cimport TOKEN_ISSUERS, issuer_set
 from shadowland._core.endpoint.authenticate cimport admit as _admit
-from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
+from shadowland._core.endpoint.connection cimport FAREWELL_LIMIT, STATE_LIVE, Connection
 from shadowland._core.endpoint.control cimport CONTROL_AUTHENTICATE, control_queue
 from shadowland._core.endpoint.endpoint cimport Endpoint
 from shadowland._core.endpoint.state cimport ROLE_CLIENT, ROLE_SERVER, connection_of
@@ -23,6 +24,7 @@ from shadowland._core.endpoint.trust cimport (
 from shadowland._core.base.errors import CapacityError, UsageError
 
 CREDENTIALS = CREDENTIALS_LIMIT
+FAREWELL = FAREWELL_LIMIT
 
 
 def trust(Endpoint endpoint not None, issuers: tuple[bytes, ...], *, unix_ms: int, required: bool = False,
@@ -148,3 +150,20 @@ def admit(Endpoint endpoint not None, handle: int, now_us: int) -> bool:
 def joining(Endpoint endpoint not None) -> int:
     """Server: how many sessions are joining."""
     return endpoint.state.joining.count
+
+
+def farewell(Endpoint endpoint not None, handle: int, text: bytes) -> None:
+    """Before `close`: what its CLOSE says beside the reason, at most FAREWELL bytes of UTF-8. UsageError if longer."""
+    cdef Connection* connection = connection_of(&endpoint.state, handle)
+    if len(text) > FAREWELL_LIMIT:
+        raise UsageError(f"farewell: the text has {len(text)} bytes; at most {FAREWELL_LIMIT} go into CLOSE")
+    if connection != NULL and connection.state == STATE_LIVE:
+        memcpy(connection.farewell, <const uint8_t*>text, len(text))
+        connection.farewell_length = <uint8_t>len(text)
+
+
+def farewell_heard(Endpoint endpoint not None, handle: int) -> bytes:
+    """The text of the last CLOSE that came, if it ended this session; what the peer likes, so look at it with care."""
+    if endpoint.state.farewell_from != handle:
+        return b""
+    return (<const char*>endpoint.state.farewell)[:endpoint.state.farewell_length]

@@ -31,7 +31,7 @@ from shadowland._core.crypto.cookie cimport CookieSecret
 from shadowland._core.crypto.drbg cimport Drbg
 from shadowland._core.crypto.noise cimport NoiseState
 from shadowland._core.crypto.token cimport TOKEN_LARGEST
-from shadowland._core.endpoint.connection cimport NODE_NONE, STATE_FREE, Connection
+from shadowland._core.endpoint.connection cimport FAREWELL_LIMIT, NODE_NONE, STATE_FREE, Connection
 from shadowland._core.endpoint.integrity cimport Integrity
 from shadowland._core.endpoint.table cimport Table
 from shadowland._core.endpoint.trust cimport Joining, Trust
@@ -179,6 +179,9 @@ cdef struct EndpointState:
     Trust trust                 # server: whose tokens it takes
     Integrity integrity         # what the client's files are compared with
     Joining joining             # server: who is not authenticated yet
+    uint64_t farewell_from      # client: the session whose CLOSE came last, and the text in it
+    uint8_t farewell_length
+    uint8_t farewell[FAREWELL_LIMIT]
     uint8_t rejected_detail     # client: beside BAD_TOKEN, what is wrong with it
     uint32_t rejected_count     # client: the classes a server named when it refused the schema
     uint16_t rejected_ids[SCHEMA_CLASSES]

@@ -103,13 +103,34 @@ def test_a_handler_that_raises_or_says_something_else_lets_nobody_in() -> None:
     def check(session: sl.Session, credentials: bytes) -> object:
         if credentials == b"raise":
             raise KeyError(credentials)
-        return {b"text": "yes", b"one": 1, b"none": None}[credentials]
+        return {b"text": "the account is \x1b[31mclosed", b"long": "é" * 70, b"one": 1, b"none": None}[credentials]
 
     with running(app) as url:
         for credentials in (b"raise", b"text", b"one", b"none"):
             assert refusal(app, url, credentials).reason == sl.DisconnectReason.NOT_AUTHENTICATED
         assert app.stats().handler_errors == 1
+        assert str(refusal(app, url, b"text")).endswith("did not take the credentials: the account is ?[31mclosed")
+        assert str(refusal(app, url, b"long")).endswith(": " + "é" * 32)
     assert seen == []
+
+
+def test_who_is_kicked_hears_why() -> None:
+    app, _ = house()
+
+    @app.on(Ask)
+    def ask(session: sl.Session, message: Ask) -> None:
+        with pytest.raises(UsageError, match="65 bytes; at most 64"):
+            session.close(text="x" * 65)
+        session.close(text="x" * 64)
+
+    with running(app) as url, sl.Client(url, app.identity.public_text, schema=SCHEMA) as client:
+        client.wait()
+        client.send(Ask())
+        with pytest.raises(sl.ConnectionLost) as lost:
+            while True:
+                client.poll()
+        assert lost.value.reason == sl.DisconnectReason.KICKED
+        assert str(lost.value) == "The application ended the session. " + "x" * 64
 
 
 def test_a_verdict_that_takes_too_long_is_none() -> None:

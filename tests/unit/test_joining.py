@@ -230,3 +230,25 @@ def test_mistakes_of_the_caller_are_named() -> None:
             players.require_authentication(server_desk().endpoint, value)
     with pytest.raises(UsageError, match="once"):
         players.require_authentication(asking().endpoint)
+
+
+@pytest.mark.parametrize(("length", "ends"), [(0, True), (64, True), (65, False), (200, False)])
+def test_a_farewell_has_at_most_64_bytes(length: int, ends: bool) -> None:
+    desk, session, handle = joining_client()
+    text = bytes([7]) * length
+    desk.give(session.packet(bytes([protocol.CONTROL, protocol.CLOSE, DisconnectReason.KICKED]) + text), SERVER)
+    assert (desk.events[-1] == (LEFT, handle, DisconnectReason.KICKED)) == ends
+    assert players.farewell_heard(desk.endpoint, handle) == (text if ends else b"")
+    assert players.farewell_heard(desk.endpoint, handle + 1) == b""
+    assert desk.dropped_messages() == ({} if ends else {DropReason.BAD_FRAME: 1})
+
+
+def test_a_farewell_stands_in_every_close() -> None:
+    desk = server_desk()
+    session = joined(desk, reference_client())
+    handle = desk.events[-1][1]
+    players.farewell(desk.endpoint, handle, b"be nice")
+    desk.endpoint.close(handle, DisconnectReason.KICKED, desk.now_us)
+    players.farewell(desk.endpoint, handle, b"too late")
+    close = bytes([protocol.CONTROL, protocol.CLOSE, DisconnectReason.KICKED]) + b"be nice"
+    assert said(desk, session, 200_000) == [close] * 3
