@@ -148,7 +148,7 @@ cdef class Guard:
 
     @property
     def waiting(self) -> int:
-        """CONNECTs that wait for the budget of key exchanges: call the endpoint's `inbound`, with nothing if need be."""
+        """CONNECTs that wait for the budget of key exchanges: call `inbound`, with nothing if nothing came."""
         return self.state.waiting.count
 
     @property

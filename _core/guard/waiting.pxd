@@ -58,8 +58,8 @@ cdef inline uint64_t waiting_key(const Waiting* waiting, const Address* address)
 
 cdef inline Parked* waiting_find(Waiting* waiting, uint64_t key, const Address* address) noexcept nogil:
     """What waits of this client, NULL if nothing does."""
-    cdef uint32_t i, at = waiting.first
-    for i in range(waiting.count):
+    cdef uint32_t _i, at = waiting.first
+    for _i in range(waiting.count):
         if waiting.keys[at] == key and address_same(&waiting.parked[at].datagram.remote, address):
             return &waiting.parked[at]
         at += 1
