@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import AUTHENTICATE, JOINED, LEFT
-from shadowland._core.endpoint import checks, players
+from shadowland._core.endpoint import checks, packing, players
 from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland.address import parse_url, resolve
@@ -99,6 +99,7 @@ class Client:
         seed = simulated.seed if simulated else os.urandom(32)
         self._endpoint = Endpoint("client", capacity=1, seed=seed, schema_hash=self.schema.hash,
                                   client_build=client_build, connect_timeout_us=int(timeout_s * 1e6))
+        packing.configure(self._endpoint, plain=self.schema.plain_kinds)
         self._handle = self._endpoint.connect(self._address, key, self._clock(), token=token)
         self._incoming, self._outgoing = DatagramBatch(256), DatagramBatch(64)
         self._credentials = secret

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import AUTHENTICATE, JOINED, LEFT
 from shadowland._core.crypto.aead import NAMES
-from shadowland._core.endpoint import players
+from shadowland._core.endpoint import packing, players
 from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland.admission import ADMISSION_LIMITS, Admission, Check
@@ -213,6 +213,7 @@ class Server:
             "server", capacity=self.capacity, seed=seed, identity_secret=self.identity.private_bytes,
             schema_hash=self.schema.hash, schema_classes=tuple(self.schema.classes), tick_hz=self.tick_hz,
             guard=self.guard.core, **limits)
+        packing.configure(endpoint, plain=self.schema.plain_kinds)
         self.admission.open(endpoint, **asked)
         # Touched now: a flood that fills them for the first time must not be what makes the process grow.
         for batch in (self._incoming, self._replies, self._outgoing):

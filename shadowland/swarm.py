@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import JOINED, LEFT, MESSAGE_DTYPE
+from shadowland._core.endpoint import packing
 from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland._core.world.view import Views
@@ -74,6 +75,7 @@ class Swarm:
         self._socket = UdpSocket("::" if ":" in self._server[0] else "0.0.0.0", 0)
         self._endpoint = Endpoint("client", capacity=count, seed=os.urandom(32), schema_hash=schema.hash,
                                   connect_timeout_us=int(timeout_s * 1e6))
+        packing.configure(self._endpoint, plain=schema.plain_kinds)
         self.table, self.layouts = kind_table(schema, tick_hz, aoi)
         self.views = Views(self.table, count, seats, history)
         self.state: NDArray[np.uint8] = np.zeros(count, np.uint8)

@@ -48,7 +48,8 @@ cdef enum:
     DROP_UNEXPECTED = 37
     DROP_GUARDED = 38
     DROP_BANNED = 39
-    DROP_REASONS = 40                               # how many there are: the size of an array of counters
+    DROP_BAD_COMPRESSION = 40
+    DROP_REASONS = 41                               # how many there are: the size of an array of counters
 
 cdef enum:
     BYE_NONE = 0

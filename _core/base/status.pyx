@@ -50,6 +50,8 @@ _DROPS = (
     (DROP_GUARDED, "GUARDED",
      "A rule of the guard refused it: its source, or all of its sort together, sent too much."),
     (DROP_BANNED, "BANNED", "The address, proven by a cookie, is banned and was told so, or too many were just now."),
+    (DROP_BAD_COMPRESSION, "BAD_COMPRESSION",
+     "A compressed message is not what it declares, is too long, or is of a class that is never compressed."),
 )
 
 _BYES = (

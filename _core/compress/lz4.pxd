@@ -1,4 +1,4 @@
-"""LZ4 blocks with their declared size, as one message carries them (docs/protocol.md, 5.4).
+"""LZ4 blocks with their declared size, as one message carries them (docs/protocol.md, 5.7).
 
 Owner    This room owns the one table `lz4`, filled at import; a Workspace belongs to whoever compresses.
 Limit    A declared size is at most what the caller allows, and what is opened has exactly that size: nothing is written

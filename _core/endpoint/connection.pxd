@@ -58,6 +58,7 @@ cdef enum:
     FAREWELL_LIMIT = 64
 
     HEAD_FRAGMENT = 0x08
+    HEAD_COMPRESSED = 0x10
     NODE_NONE = 0xFFFFFFFF
 
 cdef struct Input:

@@ -36,13 +36,12 @@ from shadowland._core.endpoint.queue cimport (
     QUEUE_NO_ROOM,
     QUEUE_TOO_LONG,
     QUEUED,
-    SNAPSHOT_LIMIT as _SNAPSHOT_LIMIT,
-    UNRELIABLE_LIMIT as _UNRELIABLE_LIMIT,
     collect_inputs,
     queue_message,
     queue_records,
     withdraw_undecodable,
 )
+from shadowland._core.endpoint.sizes cimport SNAPSHOT_LIMIT as _SNAPSHOT_LIMIT, UNRELIABLE_LIMIT as _UNRELIABLE_LIMIT
 from shadowland._core.endpoint.state cimport (
     MTU_DEFAULT,
     MTU_LARGEST,

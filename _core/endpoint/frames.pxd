@@ -13,6 +13,7 @@ from shadowland._core.base.status cimport (
     BYE_FLOW_VIOLATION,
     BYE_NONE,
     BYE_PROTOCOL_VIOLATION,
+    DROP_BAD_COMPRESSION,
     DROP_BAD_FRAGMENT,
     DROP_BAD_FRAME,
     DROP_BLOCKS_FULL,
@@ -38,6 +39,7 @@ from shadowland._core.endpoint.connection cimport (
     CONTROL_PING,
     CONTROL_PONG,
     FAREWELL_LIMIT,
+    HEAD_COMPRESSED,
     HEAD_FRAGMENT,
     WANT_PONG,
     Connection,
@@ -55,6 +57,8 @@ from shadowland._core.endpoint.control cimport (
 from shadowland._core.endpoint.delivery cimport connection_release, mark_dirty
 from shadowland._core.endpoint.dispatch cimport control_message
 from shadowland._core.endpoint.path cimport path_challenge, path_response
+from shadowland._core.endpoint.packed cimport PACKED_NO_ROOM, PACKED_TAKEN, inbox_packed
+from shadowland._core.endpoint.sizes cimport LATEST_LIMIT, UNRELIABLE_LIMIT
 from shadowland._core.endpoint.state cimport (
     ROLE_CLIENT,
     ROLE_SERVER,
@@ -89,12 +93,20 @@ from shadowland._core.session.fragment cimport (
 )
 
 cdef inline int deliver(EndpointState* state, Connection* connection, uint8_t channel, uint32_t number,
-                        const uint8_t* data, uint32_t length, uint64_t time_us) noexcept nogil:
+                        const uint8_t* data, uint32_t length, bint compressed, uint64_t time_us) noexcept nogil:
     """Put a whole message (kind ‖ payload) into the inbox."""
     cdef uint8_t* payload
+    cdef int opened
     if length < 1 or data[0] == 0 or data[0] > 200:
         drop_message(state, DROP_UNKNOWN_MESSAGE)
         return FRAME_ELICITS
+    if compressed:
+        opened = inbox_packed(state, connection, channel, data[0], number, data + 1, length - 1,
+                              LATEST_LIMIT if channel == CHANNEL_LATEST else UNRELIABLE_LIMIT, time_us)
+        if opened == PACKED_TAKEN:
+            return FRAME_ELICITS
+        drop_message(state, DROP_INBOX_FULL if opened == PACKED_NO_ROOM else DROP_BAD_COMPRESSION)
+        return FRAME_ELICITS | (FRAME_NOT_KEPT if opened == PACKED_NO_ROOM else 0)
     if inbox_push(state, connection.handle, time_us, channel, data[0], number, length - 1, &payload) == NULL:
         drop_message(state, DROP_INBOX_FULL)
         return FRAME_ELICITS | FRAME_NOT_KEPT
@@ -175,7 +187,7 @@ cdef inline int read_reliable(EndpointState* state, Connection* connection, cons
     return violation(state, connection, BYE_FLOW_VIOLATION if kept == 3 else BYE_PROTOCOL_VIOLATION, now_us)
 
 cdef inline int read_fragment(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
-                              uint64_t sequence, uint64_t now_us) noexcept nogil:
+                              uint8_t head, uint64_t sequence, uint64_t now_us) noexcept nogil:
     cdef FragmentSet* complete
     cdef int kept
     cdef uint32_t total
@@ -186,7 +198,7 @@ cdef inline int read_fragment(EndpointState* state, Connection* connection, cons
         drop_message(state, DROP_BAD_FRAGMENT)
         return FRAME_ELICITS
     kept = fragment_add(&state.fragments, &state.slab, connection.handle, data[0] | <uint16_t>(data[1] << 8), data[2],
-                        data[3], data + 4, length - 4, now_us, &complete)
+                        data[3], head, data + 4, length - 4, now_us, &complete)
     count_fragments(state)
     if kept == FRAGMENT_BAD:
         drop_message(state, DROP_BAD_FRAGMENT)
@@ -194,6 +206,12 @@ cdef inline int read_fragment(EndpointState* state, Connection* connection, cons
         drop_message(state, DROP_DUPLICATE)
     elif kept == FRAGMENT_NO_ROOM:
         drop_message(state, DROP_BLOCKS_FULL)
+    elif kept == FRAGMENT_COMPLETE and head & HEAD_COMPRESSED:
+        fragment_read(complete, &state.slab, state.packer.buffer)
+        # As of a message that was whole: what is acknowledged is the last part, which is not kept for another time.
+        deliver(state, connection, CHANNEL_UNRELIABLE, <uint32_t>sequence, state.packer.buffer,
+                fragment_length(complete), True, now_us)
+        fragment_drop(&state.fragments, &state.slab, complete)
     elif kept == FRAGMENT_COMPLETE:
         total = fragment_length(complete)
         record = inbox_push(state, connection.handle, now_us, CHANNEL_UNRELIABLE, 0, <uint32_t>sequence, total,
@@ -283,6 +301,12 @@ cdef inline int read_control(EndpointState* state, Connection* connection, const
     drop_message(state, DROP_BAD_FRAME)
     return FRAME_ELICITS
 
+cdef inline uint8_t head_bits(uint8_t channel) noexcept nogil:
+    """The bits that may stand in the head of a frame beside its channel."""
+    if channel == CHANNEL_UNRELIABLE:
+        return HEAD_FRAGMENT | HEAD_COMPRESSED
+    return HEAD_COMPRESSED if channel == CHANNEL_LATEST else 0
+
 cdef inline int read_frame(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
                            uint64_t sequence, uint64_t now_us) noexcept nogil:
     """One frame: head and what follows. Returns FRAME_ bits."""
@@ -294,7 +318,7 @@ cdef inline int read_frame(EndpointState* state, Connection* connection, const u
         if bits & ~HEAD_FRAGMENT:
             return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
         return read_reliable(state, connection, data + 1, length - 1, bits != 0, now_us)
-    if bits != 0 and not (bits == HEAD_FRAGMENT and channel == CHANNEL_UNRELIABLE):
+    if bits & ~head_bits(channel):
         drop_message(state, DROP_BAD_FRAME)
         return FRAME_ELICITS
     if channel == CHANNEL_SNAPSHOT:
@@ -310,9 +334,10 @@ cdef inline int read_frame(EndpointState* state, Connection* connection, const u
     if channel == CHANNEL_INPUT:
         return read_inputs(state, connection, data + 1, length - 1, now_us)
     if channel == CHANNEL_UNRELIABLE:
-        if bits:
-            return read_fragment(state, connection, data + 1, length - 1, sequence, now_us)
-        return deliver(state, connection, CHANNEL_UNRELIABLE, <uint32_t>sequence, data + 1, length - 1, now_us)
+        if bits & HEAD_FRAGMENT:
+            return read_fragment(state, connection, data + 1, length - 1, bits, sequence, now_us)
+        return deliver(state, connection, CHANNEL_UNRELIABLE, <uint32_t>sequence, data + 1, length - 1, bits != 0,
+                       now_us)
     if channel == CHANNEL_LATEST:
         if length < 2 or data[1] == 0 or data[1] > 200:
             drop_message(state, DROP_UNKNOWN_MESSAGE)
@@ -320,7 +345,7 @@ cdef inline int read_frame(EndpointState* state, Connection* connection, const u
         if not latest_accept(&connection.latest, data[1], sequence):
             drop_message(state, DROP_STALE)
             return FRAME_ELICITS
-        return deliver(state, connection, CHANNEL_LATEST, <uint32_t>sequence, data + 1, length - 1, now_us)
+        return deliver(state, connection, CHANNEL_LATEST, <uint32_t>sequence, data + 1, length - 1, bits != 0, now_us)
     if channel == CHANNEL_CONTROL:
         return read_control(state, connection, data + 1, length - 1, now_us)
     drop_message(state, DROP_UNKNOWN_CHANNEL)

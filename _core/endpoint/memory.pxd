@@ -9,6 +9,7 @@ from libc.stdlib cimport calloc, free
 
 from shadowland._core.base.pages cimport pages_free, pages_zeroed
 from shadowland._core.base.slab cimport slab_free, slab_init
+from shadowland._core.compress.packer cimport packer_free, packer_init
 from shadowland._core.crypto.drbg cimport drbg_u64
 from shadowland._core.crypto.sodium cimport sodium
 from shadowland._core.endpoint.connection cimport NODE_NONE, Connection
@@ -42,6 +43,7 @@ cdef inline bint state_allocate(EndpointState* state) noexcept nogil:
         fine = fine and state.attempts != NULL
     fine = (fine and table_init(&state.sessions, handshakes, drbg_u64(&state.drbg))
             and table_init(&state.echoes, handshakes, drbg_u64(&state.drbg))
+            and packer_init(&state.packer, RELIABLE_MESSAGE_LIMIT)
             and slab_init(&state.slab, state.limits.blocks))
     if not fine:
         return False
@@ -71,6 +73,7 @@ cdef inline void state_free(EndpointState* state) noexcept nogil:
     table_free(&state.echoes)
     table_free(&state.spent)
     slab_free(&state.slab)
+    packer_free(&state.packer)
     trust_free(&state.trust)
     joining_free(&state.joining)
     integrity_free(&state.integrity)

@@ -9,13 +9,14 @@ from libc.string cimport memcpy
 
 from shadowland._core.base.records cimport MESSAGE_UNDECODABLE, MessageRecord
 from shadowland._core.base.status cimport DROP_INBOX_FULL, DROP_UNDECODABLE
-from shadowland._core.crypto.aead cimport AEAD_TAG_LARGEST
+from shadowland._core.compress.packer cimport packer_pack
 from shadowland._core.endpoint.connection cimport (
     CHANNEL_INPUT,
     CHANNEL_LATEST,
     CHANNEL_RELIABLE,
     CHANNEL_SNAPSHOT,
     CHANNEL_UNRELIABLE,
+    HEAD_COMPRESSED,
     HEAD_FRAGMENT,
     INPUT_DEEP,
     INPUT_PRIME,
@@ -31,8 +32,8 @@ from shadowland._core.endpoint.connection cimport (
 )
 from shadowland._core.endpoint.delivery cimport mark_dirty
 from shadowland._core.endpoint.outbound cimport put_length
+from shadowland._core.endpoint.sizes cimport CONTROL_MOST, LATEST_LIMIT, SNAPSHOT_LIMIT, UNRELIABLE_LIMIT
 from shadowland._core.endpoint.state cimport (
-    MTU_MINIMUM,
     ROLE_CLIENT,
     EndpointState,
     OutboxNode,
@@ -42,7 +43,7 @@ from shadowland._core.endpoint.state cimport (
 )
 from shadowland._core.session.ack cimport ACK_BLOCK_MAX, ack_withdraw
 from shadowland._core.session.channel cimport RELIABLE_MESSAGE_LIMIT, reliable_queue
-from shadowland._core.session.fragment cimport FRAGMENT_PARTS, FRAGMENT_SIZE
+from shadowland._core.session.fragment cimport FRAGMENT_SIZE
 from shadowland._core.wire.header cimport HEADER_SIZE
 
 cdef enum:
@@ -51,11 +52,6 @@ cdef enum:
     QUEUE_NO_ROOM = 2
     QUEUE_TOO_LONG = 3
     QUEUE_BAD_CHANNEL = 4
-
-    CONTROL_MOST = 33               # CONFIRM, PONG and PING together
-    # What fits into a packet of the smallest MTU whatever else must be in it, so that snapshots need not know the path.
-    SNAPSHOT_LIMIT = MTU_MINIMUM - HEADER_SIZE - AEAD_TAG_LARGEST - ACK_BLOCK_MAX - CONTROL_MOST - 3
-    UNRELIABLE_LIMIT = FRAGMENT_PARTS * FRAGMENT_SIZE - 1
 
 cdef inline uint8_t* node_push(EndpointState* state, Connection* connection, uint32_t body, uint8_t channel,
                                uint8_t kind, uint32_t token) noexcept nogil:
@@ -97,8 +93,8 @@ cdef inline void overtake_latest(EndpointState* state, Connection* connection, u
             state.nodes[at].length = 0
         at = state.nodes[at].next
 
-cdef inline int queue_fragments(EndpointState* state, Connection* connection, uint8_t kind, const uint8_t* payload,
-                                uint32_t length) noexcept nogil:
+cdef inline int queue_fragments(EndpointState* state, Connection* connection, uint8_t head, uint8_t kind,
+                                const uint8_t* payload, uint32_t length) noexcept nogil:
     """An unreliable message that is too long for one packet: kind ‖ payload in parts."""
     cdef uint32_t total = length + 1, count = (total + FRAGMENT_SIZE - 1) // FRAGMENT_SIZE, i, part, done = 0
     cdef uint8_t* out
@@ -109,7 +105,7 @@ cdef inline int queue_fragments(EndpointState* state, Connection* connection, ui
         if part > FRAGMENT_SIZE:
             part = FRAGMENT_SIZE
         out = node_push(state, connection, 5 + part, CHANNEL_UNRELIABLE, kind, 0)
-        out[0] = CHANNEL_UNRELIABLE | HEAD_FRAGMENT
+        out[0] = head | HEAD_FRAGMENT
         out[1], out[2] = <uint8_t>connection.fragment_id, <uint8_t>(connection.fragment_id >> 8)
         out[3], out[4] = <uint8_t>i, <uint8_t>count
         out += 5
@@ -126,6 +122,8 @@ cdef inline int queue_message(EndpointState* state, Connection* connection, uint
                               uint32_t token, const uint8_t* payload, uint32_t length) noexcept nogil:
     """Take one message for one live connection; returns a QUEUE_ code."""
     cdef uint8_t* out
+    cdef uint8_t head = channel
+    cdef uint32_t packed
     if connection == NULL or connection.state != STATE_LIVE or connection.joining != 0:
         return QUEUE_NO_CONNECTION
     if channel == CHANNEL_SNAPSHOT:
@@ -160,16 +158,19 @@ cdef inline int queue_message(EndpointState* state, Connection* connection, uint
         return QUEUED
     if channel != CHANNEL_UNRELIABLE and channel != CHANNEL_LATEST:
         return QUEUE_BAD_CHANNEL
-    if length > (SNAPSHOT_LIMIT - 1 if channel == CHANNEL_LATEST else UNRELIABLE_LIMIT):
+    if length > (LATEST_LIMIT if channel == CHANNEL_LATEST else UNRELIABLE_LIMIT):
         return QUEUE_TOO_LONG
+    packed = packer_pack(&state.packer, kind, payload, length)
+    if packed:
+        head, payload, length = channel | HEAD_COMPRESSED, state.packer.buffer, packed
     if length + 4 > frame_room(connection):
-        return queue_fragments(state, connection, kind, payload, length)
+        return queue_fragments(state, connection, head, kind, payload, length)
     if not outbox_room(state, 1, length + 4):
         return QUEUE_NO_ROOM
     if channel == CHANNEL_LATEST:
         overtake_latest(state, connection, kind)
     out = node_push(state, connection, 2 + length, channel, kind, 0)
-    out[0], out[1] = channel, kind
+    out[0], out[1] = head, kind
     memcpy(out + 2, payload, length)
     return QUEUED
 

@@ -26,6 +26,7 @@ from shadowland._core.base.status cimport (
     DROP_UNKNOWN_CHANNEL,
     DROP_UNKNOWN_MESSAGE,
 )
+from shadowland._core.compress.packer cimport Packer
 from shadowland._core.crypto.aead cimport AeadKey
 from shadowland._core.crypto.cookie cimport CookieSecret
 from shadowland._core.crypto.drbg cimport Drbg
@@ -154,6 +155,7 @@ cdef struct EndpointState:
     uint64_t clock_us           # the time of the last inbound call
     const Datagram* current     # the one that is being read, valid inside the inbound call
     bint stalled                # a whole reliable message waits for room in the inbox
+    Packer packer
     OutboxNode* nodes
     uint8_t* outbox_arena
     uint32_t node_count

@@ -32,6 +32,7 @@ cdef struct FragmentSet:
     uint16_t received                               # one bit a part
     uint16_t last_length
     uint8_t count
+    uint8_t head                                    # bits of the frames' heads, the same in all parts
 
 cdef struct Fragments:
     FragmentSet sets[FRAGMENT_SETS]
@@ -90,7 +91,7 @@ cdef inline FragmentSet* fragment_find(Fragments* fragments, Slab* slab, uint64_
     return empty
 
 cdef inline int fragment_add(Fragments* fragments, Slab* slab, uint64_t connection, uint16_t id, uint8_t index,
-                             uint8_t count, const uint8_t* data, uint32_t length, uint64_t now_us,
+                             uint8_t count, uint8_t head, const uint8_t* data, uint32_t length, uint64_t now_us,
                              FragmentSet** out) noexcept nogil:
     """Keep one part; returns a FRAGMENT_ code, and with FRAGMENT_COMPLETE the set in `out` (drop it when it was
     read)."""
@@ -103,7 +104,8 @@ cdef inline int fragment_add(Fragments* fragments, Slab* slab, uint64_t connecti
     chosen = fragment_find(fragments, slab, connection, id, now_us)
     if chosen.count == 0:
         chosen.count = count
-    elif chosen.count != count:
+        chosen.head = head
+    elif chosen.count != count or chosen.head != head:
         return FRAGMENT_BAD
     if chosen.received >> index & 1:
         return FRAGMENT_DUPLICATE

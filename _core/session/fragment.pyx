@@ -32,10 +32,11 @@ cdef class Assembly:
         free(self.state)
         slab_free(&self.slab)
 
-    def add(self, connection: int, id: int, index: int, count: int, data: bytes, now_us: int) -> bytes | int:
+    def add(self, connection: int, id: int, index: int, count: int, data: bytes, now_us: int,
+            head: int = 0) -> bytes | int:
         """Keep one part; the whole message when it was the last one, else STORED, DUPLICATE, BAD or NO_ROOM."""
         cdef FragmentSet* complete
-        cdef int kept = fragment_add(self.state, &self.slab, connection, id, index, count,
+        cdef int kept = fragment_add(self.state, &self.slab, connection, id, index, count, head,
                                      <const uint8_t*><const char*>data, <uint32_t>len(data), now_us, &complete)
         if kept != FRAGMENT_COMPLETE:
             return kept

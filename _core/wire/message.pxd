@@ -35,6 +35,7 @@ cdef enum:
 
     FRAME_CHANNEL_MASK = 0x07
     FRAME_FRAGMENT = 0x08
+    FRAME_COMPRESSED = 0x10
 
     CODE_CONFIRM = 0
     CODE_PING = 1
@@ -60,6 +61,7 @@ cdef struct Frame:
     uint16_t newest                                 # input: low bits of the last one's number
     const uint8_t* payload                          # message less its kind, part, inputs, snapshot, control's arguments
     size_t length
+    bint compressed                                 # then `payload` is a declared size and a block, or a part of it
 
 
 cdef inline uint8_t _message_kind(Reader* fields, Frame* frame) noexcept nogil:
@@ -128,14 +130,22 @@ cdef inline uint8_t _control(Reader* fields, Frame* frame) noexcept nogil:
     return DROP_BAD_FRAME
 
 
+cdef inline bint _may_be_compressed(uint8_t channel) noexcept nogil:
+    return channel == FRAME_UNRELIABLE or channel == FRAME_LATEST
+
+
 cdef inline uint8_t _frame_fields(Reader* fields, Frame* frame) noexcept nogil:
     """Judge the head and read what follows it, by channel; DROP_NONE or why not."""
     cdef uint8_t head = read_u8(fields)
     frame.channel = head & FRAME_CHANNEL_MASK
     frame.fragment = (head & FRAME_FRAGMENT) != 0
+    frame.compressed = (head & FRAME_COMPRESSED) != 0
     if frame.channel == 2 or frame.channel == 6:
         return DROP_UNKNOWN_CHANNEL
-    if head & ~(FRAME_CHANNEL_MASK | FRAME_FRAGMENT) or (frame.fragment and frame.channel > FRAME_RELIABLE):
+    if frame.compressed and not _may_be_compressed(frame.channel):
+        return DROP_BAD_FRAME
+    head &= <uint8_t>~(FRAME_CHANNEL_MASK | FRAME_FRAGMENT | FRAME_COMPRESSED)
+    if head or (frame.fragment and frame.channel > FRAME_RELIABLE):
         return DROP_BAD_FRAME
     if frame.channel == FRAME_UNRELIABLE:
         return _unreliable(fields, frame)
@@ -165,7 +175,7 @@ cdef inline bint frame_next(Reader* body, Frame* frame) noexcept nogil:
         length = read_uvarint(body)
         if body.failed:
             break
-    frame[0] = Frame(DROP_BAD_FRAME, 0, False, 0, 0, 0, 0, 0, 0, NULL, 0)
+    frame[0] = Frame(DROP_BAD_FRAME, 0, False, 0, 0, 0, 0, 0, 0, NULL, 0, False)
     start = read_bytes(body, length)
     if body.failed:
         return True
@@ -203,6 +213,7 @@ cdef inline bint frame_write(
 cdef inline bint frame_pack(Writer* body, const Frame* frame) noexcept nogil:
     """Append `frame`, as frame_next gives it; False as in frame_write. The caller has filled it by the rules above."""
     cdef uint8_t fields[FRAME_FIELDS_MAX]
+    cdef uint8_t head
     cdef size_t size = 0
     if frame.channel == FRAME_RELIABLE:
         fields[0] = frame.stream
@@ -224,6 +235,9 @@ cdef inline bint frame_pack(Writer* body, const Frame* frame) noexcept nogil:
         store_u16(fields + size, frame.newest)
         fields[size + 2] = <uint8_t>frame.count
         size += 3
-    return frame_write(
-        body, frame.channel | (FRAME_FRAGMENT if frame.fragment else 0), fields, size, frame.payload, frame.length
-    )
+    head = frame.channel
+    if frame.fragment:
+        head |= FRAME_FRAGMENT
+    if frame.compressed:
+        head |= FRAME_COMPRESSED
+    return frame_write(body, head, fields, size, frame.payload, frame.length)

@@ -22,7 +22,7 @@ Fields = make_dataclass(
     [
         ("status", DropReason), ("channel", int), ("fragment", bool), ("kind", int), ("stream", int), ("number", int),
         ("index", int), ("count", int), ("newest", int), ("payload", bytes), ("violates", bool, False),
-        ("elicits", bool, True),
+        ("elicits", bool, True), ("compressed", bool, False),
     ],
     frozen=True,
 )
@@ -32,7 +32,7 @@ Fields.__doc__ = """One frame, with the names of docs/protocol.md 5.2.
 `status` is DropReason.NONE, or why the frame cannot be used; then the other fields hold what was read before.
 `kind` is that of the message or inputs, the code of a control frame, 0 for fragments and snapshots. `number` is
 the low 16 bits of a reliable unit's number, or the id of an unreliable fragment. `violates`: the session must be
-closed; `elicits`: the packet wants an acknowledgment.
+closed; `elicits`: the packet wants an acknowledgment. `compressed`: `payload` is a declared size and an LZ4 block.
 """
 
 
@@ -50,7 +50,7 @@ def frames(const uint8_t[::1] body not None) -> list[Fields]:
         found.append(Fields(
             DropReason(frame.status), frame.channel, bool(frame.fragment), frame.kind, frame.stream, frame.number,
             frame.index, frame.count, frame.newest, frame.payload[:frame.length] if frame.length else b"",
-            bool(frame_violates(&frame)), bool(frame_elicits(&frame)),
+            bool(frame_violates(&frame)), bool(frame_elicits(&frame)), bool(frame.compressed),
         ))
     return found
 
@@ -83,6 +83,7 @@ def pack(frame, size_t capacity=1500) -> bytes | None:
         raise UsageError(f"channel {frame.channel}; there are {', '.join(map(str, CHANNELS))}")
     memset(&raw, 0, sizeof(raw))
     raw.channel, raw.fragment, raw.kind, raw.stream = frame.channel, frame.fragment, frame.kind, frame.stream
+    raw.compressed = frame.compressed
     raw.number, raw.index, raw.count, raw.newest = frame.number, frame.index, frame.count, frame.newest
     raw.payload = &payload[0] if payload.shape[0] else NULL
     raw.length = payload.shape[0]

@@ -34,6 +34,7 @@ class Contract:
     fields: dict[str, Field]
     channel: str = ""                       # messages only
     per_second: float = 0.0                 # messages only; 0: the session's own limits are all there is
+    compress: bool = True                   # messages only; False: never, on either side
 
     @property
     def components(self) -> list[Field]:
@@ -65,6 +66,8 @@ class Contract:
         entries: dict[str, object] = {"name": self.name, "fields": fields}
         if self.channel:
             entries |= {"channel": self.channel, "per_second": self.per_second}
+        if not self.compress:
+            entries["compress"] = False
         return entries
 
 
@@ -139,11 +142,12 @@ def _define_entity(cls: "type[Entity]", keywords: dict[str, object]) -> None:
     _finish(cls, contract)
 
 
-def _define_message(cls: "type[Message]", channel: str | None, per_second: float | None,
+def _define_message(cls: "type[Message]", channel: str | None, per_second: float | None, compress: bool | None,
                     keywords: dict[str, object]) -> None:
     name = cls.__name__
     if keywords:
-        raise ConfigError(f"{name}: class keyword {min(keywords)!r} is unknown; there are channel= and per_second=")
+        raise ConfigError(f"{name}: class keyword {min(keywords)!r} is unknown; "
+                          "there are channel=, per_second= and compress=")
     parents = [parent for parent in cls.__mro__[1:] if "_contract" in vars(parent)]
     inherited = contract_of(parents[0]) if parents else Contract("", {}, "unreliable")
     if channel is None:
@@ -156,7 +160,11 @@ def _define_message(cls: "type[Message]", channel: str | None, per_second: float
         per_second = inherited.per_second
     elif isinstance(per_second, bool) or not isinstance(per_second, (int, float)) or not 0 < per_second < math.inf:
         raise ConfigError(f"{name}: per_second is {per_second!r}; give a finite number above 0")
-    contract = Contract(name, read_fields(cls, Message, message=True), channel, float(per_second))
+    if compress is None:
+        compress = inherited.compress
+    elif not isinstance(compress, bool):
+        raise ConfigError(f"{name}: compress is {compress!r}; it is True or False")
+    contract = Contract(name, read_fields(cls, Message, message=True), channel, float(per_second), compress)
     if channel == "input" and contract.texts:
         raise ConfigError(f"{name}.{contract.texts[0].name}: inputs have a fixed size and cannot hold text; "
                           'send it in a message of its own with channel="reliable"')
@@ -194,13 +202,16 @@ class Message(_Record):
     channel: "unreliable" (the default), "reliable" (each one, in order), "latest" (only the newest of its class) or
         "input" (from client to server, numbered, repeated until acknowledged).
     per_second: most of them a session may send in a second; left out, only the session's limits hold.
+    compress: False where a secret stands beside text that others choose: the length of what is compressed tells how
+        alike the two are (docs/security.md). Else long messages are compressed where that makes them shorter.
 
-    Both are inherited. Payloads are bounded by MESSAGE_LIMITS. A wrong body is a ConfigError at once.
+    All are inherited. Payloads are bounded by MESSAGE_LIMITS. A wrong body is a ConfigError at once.
     """
 
     if TYPE_CHECKING:
-        def __init_subclass__(cls, channel: Channel | None = None, per_second: float | None = None) -> None: ...
+        def __init_subclass__(cls, channel: Channel | None = None, per_second: float | None = None,
+                              compress: bool | None = None) -> None: ...
     else:
-        def __init_subclass__(cls, channel=None, per_second=None, **keywords):
+        def __init_subclass__(cls, channel=None, per_second=None, compress=None, **keywords):
             super().__init_subclass__()
-            _define_message(cls, channel, per_second, keywords)
+            _define_message(cls, channel, per_second, compress, keywords)

@@ -64,6 +64,11 @@ class Schema:
         """The wire channel of a message class."""
         return CHANNELS[contract_of(cls).channel]
 
+    @property
+    def plain_kinds(self) -> list[int]:
+        """Kinds of the messages that are never compressed."""
+        return [number for number, cls in self.messages.items() if not contract_of(cls).compress]
+
     def diff(self, other: "Schema | Iterable[tuple[int, int]]") -> list[str]:
         """What differs, a line each; empty when both agree.
 
@@ -114,8 +119,9 @@ def _sorted(classes: Iterable[Any], root: type, limit: int) -> list[Any]:
 
 
 def _diff_class(name: str, mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    lines = [f"{name}: {key} is {mine[key]!r} here and {theirs[key]!r} there"
-             for key in mine if key not in ("name", "fields") and mine[key] != theirs[key]]
+    lines = [f"{name}: {key} is {mine.get(key, 'unset')!r} here and {theirs.get(key, 'unset')!r} there"
+             for key in sorted(mine.keys() | theirs.keys()) if key != "name" and key != "fields"
+             and mine.get(key) != theirs.get(key)]
     ours = {field["name"]: field for field in mine["fields"]}
     others = {field["name"]: field for field in theirs["fields"]}
     lines += [f"{name}.{field}: only here" for field in ours if field not in others]

@@ -5,6 +5,7 @@
 """
 from typing import Any
 
+from shadowland._core.compress import lz4
 from shadowland._core.crypto import aead, keys
 from shadowland._core.session import ack
 from shadowland._core.wire import crc32c, header, message
@@ -17,6 +18,7 @@ SMALLEST_TAG = 16
 KINDS = {1: "HELLO", 2: "COOKIE", 3: "VERSION", 4: "CONNECT", 5: "ACCEPTED", 6: "REJECTED"}
 LENGTHS = {1: (96, 96), 2: (76, 76), 3: (21, 49), 4: (1150, 1500), 5: (1150, 1500), 6: (1150, 1500)}
 LARGEST = 1500
+LONGEST_MESSAGE = 2**18                     # of what a compressed message may declare, whatever its channel
 FAR_ALONG = 2**48                           # a session so old that no bit of an ack block can lie before its start
 
 Decoded = dict[str, Any]
@@ -196,6 +198,8 @@ def frame_fields(frame: message.Fields) -> Decoded:
         return said | control_fields(frame)
     if said["channel"] == "reliable":
         said |= {"stream": frame.stream, "number": frame.number}
+    if frame.compressed:
+        said["compressed"] = True
     if frame.fragment:
         if said["channel"] == "unreliable":
             said["fragment_id"] = frame.number
@@ -205,6 +209,12 @@ def frame_fields(frame: message.Fields) -> Decoded:
         return said | {"kind": frame.kind, "newest": frame.newest, "inputs": [payload.hex() for payload in each]}
     if said["channel"] != "snapshot":
         said["kind"] = frame.kind
+    if frame.compressed:
+        opened = lz4.unpack(frame.payload, LONGEST_MESSAGE)
+        if opened is None:
+            reason = DropReason.BAD_COMPRESSION
+            return said | {"problem": {"reason": reason.name, "meaning": reason.sentence}}
+        return said | {"payload": opened.hex()}
     return said | {"payload": frame.payload.hex()}
 
 

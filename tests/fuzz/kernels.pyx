@@ -241,7 +241,8 @@ cdef int fragments(const uint8_t* data, size_t size) noexcept nogil:
         if data[at] >= 0xF8:
             fragments_forget(fragments_state, &fragments_slab, 1 + (data[at] & 7))
         elif fragment_add(fragments_state, &fragments_slab, 1 + (data[at] & 7), data[at + 1], data[at + 2] & 31,
-                          data[at + 2] >> 5 | (data[at] & 0x18), room, length, now, &whole) == FRAGMENT_COMPLETE:
+                          data[at + 2] >> 5 | (data[at] & 0x18), data[at + 3] & 0x10, room, length, now,
+                          &whole) == FRAGMENT_COMPLETE:
             if fragment_length(whole) > FRAGMENT_PARTS * FRAGMENT_SIZE:
                 broken("a set is longer than all its parts")
             fragment_read(whole, &fragments_slab, other_room)

@@ -8,6 +8,7 @@ from tests.reference import fragment as reference
 parts = st.lists(st.tuples(
     st.integers(1, 3), st.integers(0, 7), st.integers(0, 3), st.sampled_from([2, 2, 3, 3, 4, 0, 1, 17]),
     st.sampled_from([960, 960, 960, 5, 0, 961]), st.sampled_from([0, 1, 1, 1000, 3_000_000]),
+    st.sampled_from([0, 0, 0, 0x10]),
 ), min_size=10, max_size=200)
 
 
@@ -18,14 +19,14 @@ def test_the_constants_agree() -> None:
 
 @given(st.sampled_from([10, 40, 4096]), parts)
 def test_parts_become_what_the_reference_makes_of_them(blocks: int,
-                                                       plan: list[tuple[int, int, int, int, int, int]]) -> None:
+                                                       plan: list[tuple[int, int, int, int, int, int, int]]) -> None:
     assembly, model = fragment.Assembly(blocks), reference.Assembly(blocks)
     now_us = 1
-    for connection, id, index, count, length, wait_us in plan:
+    for connection, id, index, count, length, wait_us, head in plan:
         now_us += wait_us + 1                   # no two sets begin at the same time: which of them is older is open
         data = bytes([id * 16 + index]) * length
-        assert (assembly.add(connection, id, index, count, data, now_us)
-                == model.add(connection, id, index, count, data, now_us))
+        assert (assembly.add(connection, id, index, count, data, now_us, head)
+                == model.add(connection, id, index, count, data, now_us, head))
         assert assembly.counters == (len(model.sets), model.blocks(), model.expired, model.evicted)
     assembly.forget(2)
     model.forget(2)

@@ -8,7 +8,7 @@ from tests.reference import body as reference
 from tests.reference.varint import encode_unsigned
 
 small = st.sampled_from([0, 1, 2, 7, 8, 16, 17, 200, 201, 255])
-heads = st.one_of(st.sampled_from([0, 1, 3, 4, 5, 7, 8, 9]), st.integers(0, 255))
+heads = st.one_of(st.sampled_from([0, 1, 3, 4, 5, 7, 8, 9, 0x10, 0x13, 0x18]), st.integers(0, 255))
 
 
 parts = st.sampled_from([0, 1, 2, 3, 15, 16, 17])
@@ -22,7 +22,8 @@ contents = st.one_of(
     st.builds(lambda head, rest: bytes([head, *rest]), heads, st.lists(small, max_size=20)),
     st.builds(lambda code, size: bytes([7, code]) + bytes(size),
               st.integers(0, 6), st.sampled_from([0, 1, 2, 8, 9, 16, 17])),
-    st.builds(lambda index, count, cut: bytes([8, 1, 2, index, count, 3, 4])[:cut], parts, parts, st.integers(4, 7)),
+    st.builds(lambda head, index, count, cut: bytes([head, 1, 2, index, count, 3, 4])[:cut],
+              st.sampled_from([8, 0x18]), parts, parts, st.integers(4, 7)),
     st.builds(lambda index, count, cut: bytes([9, 0, 1, 2, index, 0, count, 0, 3])[:cut],
               parts, parts, st.integers(6, 9)),
     st.builds(lambda head: bytes([head, 9, 0, 0, 9, 9]),
@@ -45,7 +46,7 @@ def test_any_body(body: bytes) -> None:
         if model.status == reference.NONE:
             assert (frame.fragment, frame.kind, frame.stream) == (model.fragment, model.kind, model.stream)
             assert (frame.number, frame.index, frame.count) == (model.number, model.index, model.count)
-            assert (frame.newest, frame.payload) == (model.newest, model.payload)
+            assert (frame.newest, frame.payload, frame.compressed) == (model.newest, model.payload, model.compressed)
             assert message.frames(message.pack(frame) or b"") == [frame]
         assert frame.violates == (model.status != reference.NONE and model.channel == reference.RELIABLE)
 

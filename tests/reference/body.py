@@ -21,6 +21,7 @@ class Frame:
     count: int = 0
     newest: int = 0
     payload: bytes = b""
+    compressed: bool = False
 
 
 @dataclass
@@ -58,6 +59,7 @@ def read_frames(data: bytes) -> list[Frame]:
         length, size = found
         if length > 0:
             frames.append(read_frame(data[size:size + length]))
+            frames[-1].compressed = bool(data[size] & 0x10)
         data = data[size + length:]
     return frames
 
@@ -67,7 +69,9 @@ def read_frame(data: bytes) -> Frame:
     channel, fragment = head & 7, bool(head & 8)
     if channel in (2, 6):
         return Frame(UNKNOWN_CHANNEL, channel)
-    if head & 0xF0 or (fragment and channel not in (UNRELIABLE, RELIABLE)):
+    if head & 0x10 and channel not in (UNRELIABLE, LATEST):
+        return Frame(BAD_FRAME, channel)
+    if head & 0xE0 or (fragment and channel not in (UNRELIABLE, RELIABLE)):
         return Frame(BAD_FRAME, channel)
     if channel == SNAPSHOT:
         return Frame(NONE, channel, payload=rest)
@@ -82,21 +86,21 @@ def read_frame(data: bytes) -> Frame:
             return Frame(BAD_FRAGMENT, channel)
         number = unpack("<H", rest[:2])[0]
         return Frame(NONE, channel, True, number=number, index=rest[2], count=rest[3], payload=rest[4:])
-    number = 0
+    stream = number = 0
     if channel == RELIABLE:
         if len(rest) < 3 or rest[0] not in (0, 8):
             return Frame(BAD_FRAME, channel)
-        number, rest = unpack("<H", rest[1:3])[0], rest[3:]
+        stream, number, rest = rest[0], unpack("<H", rest[1:3])[0], rest[3:]
         if fragment:
             index, count = unpack("<HH", rest[:4]) if len(rest) >= 4 else (0, 0)
             if count < 2 or index >= count:
                 return Frame(BAD_FRAGMENT, channel)
-            return Frame(NONE, channel, True, number=number, index=index, count=count, payload=rest[4:])
+            return Frame(NONE, channel, True, stream=stream, number=number, index=index, count=count, payload=rest[4:])
     if not rest:
         return Frame(BAD_FRAME, channel)
     if not 1 <= rest[0] <= 200:
         return Frame(UNKNOWN_MESSAGE, channel)
-    return Frame(NONE, channel, kind=rest[0], number=number, payload=rest[1:])
+    return Frame(NONE, channel, kind=rest[0], stream=stream, number=number, payload=rest[1:])
 
 
 def read_input(data: bytes) -> Frame:

@@ -8,6 +8,7 @@ STORED, DUPLICATE, BAD, NO_ROOM = 0, 2, 3, 4
 @dataclass
 class Parts:
     count: int
+    head: int
     started_us: int
     parts: dict[int, bytes] = field(default_factory=dict)
 
@@ -19,7 +20,8 @@ class Assembly:
     expired: int = 0
     evicted: int = 0
 
-    def add(self, connection: int, id: int, index: int, count: int, data: bytes, now_us: int) -> bytes | int:
+    def add(self, connection: int, id: int, index: int, count: int, data: bytes, now_us: int,
+            head: int = 0) -> bytes | int:
         last = index == count - 1
         if not 2 <= count <= PARTS or index >= count or not 1 <= len(data) <= SIZE or len(data) < SIZE and not last:
             return BAD
@@ -27,9 +29,9 @@ class Assembly:
         key = connection, id
         if key not in self.sets:
             self.make_room(connection)
-            self.sets[key] = Parts(count, now_us)
+            self.sets[key] = Parts(count, head, now_us)
         found = self.sets[key]
-        if found.count != count:
+        if (found.count, found.head) != (count, head):
             return BAD
         if index in found.parts:
             return DUPLICATE

@@ -43,8 +43,23 @@ def decompress(block: bytes, limit: int) -> bytes:
             out.append(out[-offset])
 
 
+def literals(data: bytes) -> bytes:
+    """The simplest block for `data`, which is no shorter: one run of literals."""
+    length = len(data)
+    if length < 15:
+        return bytes([length << 4]) + data
+    return b"\xf0" + b"\xff" * ((length - 15) // 255) + bytes([(length - 15) % 255]) + data
+
+
+def repeat(unit: bytes, times: int, tail: bytes) -> bytes:
+    """A block for `unit` again and again and then `tail`, at least five bytes that stand as they are."""
+    assert 0 < len(unit) < 15 and len(tail) >= 5 and 19 <= len(unit) * (times - 1) < 19 + 255
+    match = len(unit) * (times - 1) - 19
+    return bytes([len(unit) << 4 | 15]) + unit + len(unit).to_bytes(2, "little") + bytes([match]) + literals(tail)
+
+
 def unpack(packed: bytes, limit: int) -> bytes | None:
-    """What `declared size uvarint ‖ block` stands for (docs/protocol.md 5.4), None if it is none."""
+    """What `declared size uvarint ‖ block` stands for (docs/protocol.md 5.7), None if it is none."""
     declared, at = 0, 0
     while True:
         if at >= len(packed) or at == 10:

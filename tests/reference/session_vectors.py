@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.reference import ack, drbg, keys, protocol
+from tests.reference import ack, drbg, keys, lz4, protocol
 
 STATIC, SERVER_SEED, CLIENT_SEED = b"k" * 32, b"s" * 32, b"c" * 32
 SERVER, CLIENT = ("10.0.0.1", 3565), ("10.0.0.2", 40000)
@@ -67,6 +67,9 @@ def handshakes() -> dict[str, Any]:
 
 CONTROL, LATEST, INPUT = protocol.CONTROL, protocol.LATEST, protocol.INPUT
 LONG = bytes(i & 0xFF for i in range(1500))
+SONG = b"la " * 50 + b"finale"
+PACKED = protocol.uvarint(len(SONG)) + lz4.repeat(b"la ", 50, b"finale")
+PLAIN_PACKED = protocol.uvarint(1100) + lz4.literals(LONG[:1100])          # valid, though no sender would
 
 # name: frames, [(channel, kind, payload)] that are delivered, drops {reason: count} inside the packet, close reason
 GOOD: dict[str, tuple[list[bytes], list[tuple[int, int, bytes]]]] = {
@@ -81,6 +84,9 @@ GOOD: dict[str, tuple[list[bytes], list[tuple[int, int, bytes]]]] = {
     "reliable, three parts": ([b"\x09\0\0\0\0\0\3\0\x09one", b"\x09\0\1\0\1\0\3\0two", b"\x09\0\2\0\2\0\3\0three"],
                               [(1, 9, b"onetwothree")]),
     "latest": ([b"\3\x09old", b"\3\x09new"], [(3, 9, b"old"), (3, 9, b"new")]),
+    "unreliable, compressed": ([b"\x10\x09" + PACKED], [(0, 9, SONG)]),
+    "latest, compressed": ([b"\x13\x09" + PACKED], [(3, 9, SONG)]),
+    "unreliable, compressed, the last of two parts": ([b"\x18\5\0\1\2" + PLAIN_PACKED[959:]], []),
     "several channels": ([b"\0\1a", b"\1\0\0\0\2b", b"\3\3c"], [(0, 1, b"a"), (1, 2, b"b"), (3, 3, b"c")]),
 }
 TO_SERVER: dict[str, tuple[list[bytes], list[tuple[int, int, bytes]]]] = {
@@ -92,7 +98,16 @@ TO_CLIENT: dict[str, tuple[list[bytes], list[tuple[int, int, bytes]]]] = {
 }
 BAD: dict[str, tuple[list[bytes], dict[str, int], str | None]] = {
     "an unknown channel": ([b"\2x", b"\6x"], {"UNKNOWN_CHANNEL": 2}, None),
-    "compressed": ([b"\x10\1x"], {"BAD_FRAME": 1}, None),
+    "compressed, cut off": ([b"\x10\1x", b"\x10\1", b"\x10\1" + PACKED[:-1]], {"BAD_COMPRESSION": 3}, None),
+    "compressed, more than declared": ([b"\x10\1\x9b\1" + PACKED[2:], b"\x13\1" + PACKED + b"x"],
+                                       {"BAD_COMPRESSION": 2}, None),
+    "compressed, less than declared": ([b"\x10\1\x9d\1" + PACKED[2:]], {"BAD_COMPRESSION": 1}, None),
+    "compressed, nothing declared": ([b"\x10\1\0\0"], {"BAD_COMPRESSION": 1}, None),
+    "compressed, more than the channel carries": ([b"\x10\1\x80\x78\0", b"\x13\1\xe5\7\0"],
+                                                  {"BAD_COMPRESSION": 2}, None),
+    "compressed, absurd": ([b"\x10\1" + b"\xff" * 9 + b"\1\0"], {"BAD_COMPRESSION": 1}, None),
+    "compressed, parts that differ": ([b"\x18\5\0\1\2x", b"\x08\5\0\0\2" + LONG[:960]], {"BAD_FRAGMENT": 1}, None),
+    "compressed inputs, snapshot, control": ([b"\x14\6\1\0\1\1a", b"\x15abc", b"\x17\0"], {"BAD_FRAME": 3}, None),
     "kinds out of range": ([b"\0\0x", b"\0\xc9x", b"\3\0"], {"UNKNOWN_MESSAGE": 3}, None),
     "a count of one": ([b"\x08\1\0\0\1x"], {"BAD_FRAGMENT": 1}, None),
     "an index not below the count": ([b"\x08\1\0\2\2x"], {"BAD_FRAGMENT": 1}, None),

@@ -2,7 +2,10 @@
 from typing import Any
 
 from shadowland._core.base.batch import DatagramBatch
-from shadowland.tools.decode import decode
+from shadowland._core.compress import lz4
+from shadowland._core.wire import message
+from shadowland.tools.decode import decode, frame_fields
+from tests.reference.protocol import frame
 from tests.sim.peers import Pair
 
 
@@ -49,3 +52,10 @@ def test_sequences_count_up_by_one_in_each_direction() -> None:
     for sent in tapped():
         sequences = [found["sequence"] for found in sent if found["sort"] == "session"]
         assert sequences and sequences == list(range(len(sequences)))
+
+
+def test_compressed_messages_are_shown_opened() -> None:
+    shown = frame_fields(message.frames(frame(b"\x10\x09" + (lz4.pack(b"la " * 100) or b"")))[0])
+    assert shown == {"channel": "unreliable", "kind": 9, "compressed": True, "payload": (b"la " * 100).hex()}
+    spoilt = frame_fields(message.frames(frame(b"\x13\x09\x05\x50abc"))[0])
+    assert spoilt["compressed"] and spoilt["problem"]["reason"] == "BAD_COMPRESSION"

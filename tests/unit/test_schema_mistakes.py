@@ -148,6 +148,7 @@ MISTAKES: dict[str, tuple[Callable[[], type], str, str]] = {
     "channel unknown": (body(int, channel="x", **MESSAGE), "Thing: there is no channel 'x'", "unreliable, reliable"),
     "message keyword": (body(int, rate=3, **MESSAGE), "Thing: class keyword 'rate' is unknown", "per_second="),
     "per_second": (body(int, per_second=0, **MESSAGE), "Thing: per_second is 0", "above 0"),
+    "compress": (body(int, compress=1, **MESSAGE), "Thing: compress is 1", "True or False"),
     "text in an input": (body(A[str, sl.MaxLen(5)], channel="input", **MESSAGE),
       "Thing.field: inputs have a fixed", "reliable"),
     "datagram": (body(A[str, sl.MaxLen(249)], channel="latest", **MESSAGE),

@@ -82,6 +82,20 @@ def test_differences_read_as_sentences() -> None:
     ]
 
 
+def test_what_is_never_compressed_is_part_of_the_contract() -> None:
+    class Whisper(sl.Message, channel="reliable", compress=False):
+        text: A[str, sl.MaxLen(9)] = ""
+
+    class Louder(Whisper):
+        pass
+
+    open_, closed = sl.Schema([], [message("Whisper", "reliable", text=A[str, sl.MaxLen(9)])]), sl.Schema([], [Whisper])
+    assert open_.hash != closed.hash
+    assert open_.diff(closed) == ["message Whisper: compress is 'unset' here and False there"]
+    assert (open_.plain_kinds, closed.plain_kinds, sl.Schema([], [CHAT, Louder, Whisper]).plain_kinds) == (
+        [], [1], [2, 3])
+
+
 def test_one_class_more_is_one_line_and_not_many() -> None:
     mine = sl.Schema([A_ORC, B_PLAYER])
     assert mine.diff(sl.Schema([entity("Ant"), A_ORC, B_PLAYER]).classes) == [

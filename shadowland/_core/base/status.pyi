@@ -43,6 +43,7 @@ class DropReason(IntEnum):
     UNEXPECTED = 37
     GUARDED = 38
     BANNED = 39
+    BAD_COMPRESSION = 40
 
 class DisconnectReason(IntEnum):
     @property

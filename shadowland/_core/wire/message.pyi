@@ -20,6 +20,7 @@ class Fields:
     payload: bytes
     violates: bool = False
     elicits: bool = True
+    compressed: bool = False
 
 def frames(body: bytes | bytearray | memoryview) -> list[Fields]: ...
 def inputs(payload: bytes | bytearray | memoryview, count: int) -> list[bytes] | None: ...

@@ -1,0 +1,138 @@
+"""Compressed messages between two endpoints: fewer bytes, the same messages, and what a peer can make of them."""
+import random
+
+import pytest
+
+from shadowland._core.base.status import DropReason
+from shadowland._core.compress import lz4
+from shadowland._core.endpoint import packing
+from shadowland.errors import UsageError
+from shadowland.testing import Link
+from tests.reference import lz4 as slow_lz4
+from tests.reference.protocol import COMPRESSED, FRAGMENT, uvarint
+from tests.sim.peers import Pair, new_server
+from tests.unit import desk as desks
+
+UNRELIABLE, LATEST = 0, 3
+SONG = b"all work and no play makes jack a dull boy, " * 20
+LIMITS = {UNRELIABLE: 15359, LATEST: 996}
+
+
+def sent_for(channel: int, payload: bytes, *, least: int = packing.LEAST) -> tuple[int, list[bytes]]:
+    """Bytes on the wire for one message, and what arrived."""
+    pair = Pair().join()
+    pair.run(500_000)
+    packing.configure(pair.client.endpoint, least)
+    before = pair.client.endpoint.counters["bytes_out"]
+    pair.client.endpoint.send(pair.handle, channel, 9, payload)
+    pair.run(500_000)
+    return pair.client.endpoint.counters["bytes_out"] - before, pair.server.payloads(pair.session, channel)
+
+
+@pytest.mark.parametrize("channel", LIMITS)
+def test_a_long_message_takes_fewer_bytes_and_arrives_as_it_was(channel: int) -> None:
+    plain, got = sent_for(channel, SONG, least=0)
+    packed, same = sent_for(channel, SONG)
+    assert got == same == [SONG] and packed < plain - len(SONG) // 2
+
+
+@pytest.mark.parametrize("channel", LIMITS)
+def test_what_is_short_or_does_not_shrink_travels_as_it_is(channel: int) -> None:
+    noise = random.Random(1).randbytes(600)
+    for payload in (noise, bytes(packing.LEAST - 1)):
+        assert sent_for(channel, payload) == sent_for(channel, payload, least=0)
+    assert sent_for(channel, bytes(packing.LEAST))[0] < sent_for(channel, bytes(packing.LEAST), least=0)[0]
+
+
+@pytest.mark.parametrize("channel", LIMITS)
+def test_the_longest_message_of_a_channel_may_be_compressed(channel: int) -> None:
+    """At the limit; one more is the caller's mistake, however well it shrinks."""
+    longest = bytes(LIMITS[channel])
+    packed, got = sent_for(channel, longest)
+    assert got == [longest] and packed < 400
+    with pytest.raises(UsageError, match="too long"):
+        sent_for(channel, bytes(LIMITS[channel] + 1))
+
+
+def test_a_message_that_shrinks_too_little_for_one_packet_goes_in_compressed_parts() -> None:
+    half = random.Random(2).randbytes(3000) + bytes(3000)
+    packed, got = sent_for(UNRELIABLE, half)
+    assert got == [half] and 3000 < packed < 4000
+
+
+def test_compressed_messages_through_loss_and_reordering_are_all_or_nothing() -> None:
+    pair = Pair(7, Link(loss=0.2, delay_us=20_000, jitter_us=20_000, reorder=0.3, reorder_us=50_000, duplicate=0.2))
+    pair.join()
+    chance = random.Random(3)
+    said = []
+    for _ in range(120):
+        payload = chance.randbytes(chance.randrange(2000)) + b"the same words " * chance.randrange(200)
+        said.append(payload)
+        pair.client.endpoint.send(pair.handle, UNRELIABLE, 9, payload)
+        pair.run(16_000)
+    pair.run(1_000_000)
+    got = pair.server.payloads(pair.session, UNRELIABLE)
+    assert 40 < len(got) <= 120 and set(got) <= set(said) and len(set(got)) == len(got)
+    assert not pair.server.endpoint.message_drops[DropReason.BAD_COMPRESSION]
+
+
+def test_a_class_that_is_never_compressed_is_not_sent_so_and_not_taken_so() -> None:
+    pair = Pair().join()
+    for peer in (pair.client, pair.server):
+        packing.configure(peer.endpoint, plain=[9])
+    before = pair.client.endpoint.counters["bytes_out"]
+    pair.client.endpoint.send(pair.handle, UNRELIABLE, 9, SONG)
+    pair.run(500_000)
+    assert pair.server.payloads(pair.session, UNRELIABLE) == [SONG]
+    assert pair.client.endpoint.counters["bytes_out"] - before > len(SONG)
+    packing.configure(pair.client.endpoint)                 # a client that does not keep to it
+    pair.client.endpoint.send(pair.handle, UNRELIABLE, 9, SONG)
+    pair.client.endpoint.send(pair.handle, UNRELIABLE, 8, SONG)
+    pair.run(500_000)
+    assert pair.server.payloads(pair.session, UNRELIABLE) == [SONG, SONG]
+    assert pair.server.endpoint.message_drops[DropReason.BAD_COMPRESSION] == 1
+
+
+def test_a_bomb_is_bounded_by_the_channel_and_by_the_inbox() -> None:
+    """A hundred bytes that stand for the most that the channel carries; declared or not, no more is written."""
+    bomb = lz4.pack(bytes(LIMITS[UNRELIABLE]))
+    assert bomb is not None and len(bomb) < 100
+    desk = desks.Desk(new_server(inbox_bytes=65536))
+    client = desks.reference_client()
+    session = desks.joined(desk, client)
+    for _ in range(5):                                      # the inbox has room for four
+        desk.endpoint.inbound(_one(desk, session.packet(bytes([COMPRESSED, 9]) + bomb)), desk.replies, desk.now_us)
+    assert len(desk.endpoint.inbox) == 4
+    assert desk.endpoint.message_drops[DropReason.INBOX_FULL] == 1
+    desk.endpoint.clear()
+    for declared in (LIMITS[UNRELIABLE] + 1, 1 << 18, 1 << 32, (1 << 64) - 1):
+        block = lz4.pack(bytes(1 << 18)) or b""
+        frame = bytes([COMPRESSED, 9]) + uvarint(declared) + block[3:]
+        desk.endpoint.inbound(_one(desk, session.packet(frame)), desk.replies, desk.now_us)
+    assert len(desk.endpoint.inbox) == 0 and desk.endpoint.message_drops[DropReason.BAD_COMPRESSION] == 4
+
+
+def _one(desk: desks.Desk, datagram: bytes) -> desks.DatagramBatch:
+    desk.batch.clear()
+    assert desk.batch.append(datagram, desks.CLIENT)
+    return desk.batch
+
+
+def test_parts_that_do_not_open_are_given_back() -> None:
+    """A set of compressed parts is complete and its block is none: dropped, counted, its blocks free again."""
+    desk = desks.server_desk()
+    session = desks.joined(desk, desks.reference_client())
+    packed = uvarint(1000) + slow_lz4.literals(bytes(999))
+    data = b"\x09" + packed
+    head = bytes([UNRELIABLE | FRAGMENT | COMPRESSED])
+    desk.give_all([session.packet(head + b"\5\0\0\2" + data[:960]), session.packet(head + b"\5\0\1\2" + data[960:])])
+    assert desk.dropped_messages() == {DropReason.BAD_COMPRESSION: 1} and desk.messages == []
+    assert desk.endpoint.counters["blocks_used"] == desk.endpoint.counters["fragment_sets"] == 0
+
+
+def test_mistakes_of_the_caller_are_named() -> None:
+    endpoint = new_server()
+    for words, sentence in (({"least": -1}, "least is -1"), ({"least": 1 << 21}, "0 .nothing is compressed."),
+                            ({"plain": [0]}, "no message kind 0"), ({"plain": [201]}, "no message kind 201")):
+        with pytest.raises(UsageError, match=sentence):
+            packing.configure(endpoint, **words)        # type: ignore[arg-type]
