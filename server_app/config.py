@@ -54,15 +54,15 @@ class Settings:
                             0, (1 << 32) - 1)
     outbox_bytes: int = _key(0, "limits", "bytes queued per tick besides reliable ones; 0: 1 MiB and 4 KiB per session",
                              0, (1 << 32) - 1)
-    blocks: int = _key(0, "limits", "256-byte blocks for reliable messages and fragments; 0: 4,096 and 32 per session",
+    blocks: int = _key(0, "limits", "256-byte blocks for reliable messages and fragments; 0: 8,192 and 32 per session",
                        0, 1 << 28)
+    session_blocks: int = _key(3584, "limits", "of them for one session and direction", 2720, 1 << 20)
     joining: int = _key(1024, "limits", "sessions that may wait for authenticate; more get SERVER_FULL", 1, 1 << 20)
     authenticate_s: float = _key(10.0, "limits", "seconds until who is not authenticated must go", 0.1, 3600)
     async_handlers: int = _key(4096, "limits", "async handlers under way at once; more are not called", 1, 1 << 16)
     integrity_every_s: float = _key(60.0, "limits", "seconds between integrity challenges, on average", 1, 86_400)
     integrity_answer_s: float = _key(10.0, "limits", "seconds for the answer to one", 0.5, 300)
     spent_tokens: int = _key(65536, "limits", "used tokens remembered until they expire; more get CAPACITY", 1, 1 << 24)
-    session_blocks: int = _key(1024, "limits", "of them for one session and direction", 8, 1 << 20)
 
     cipher: str = _key("auto", "security", "auto: AEGIS-128L where both sides have AES instructions", choices=CIPHERS)
     replay_positions: int = _key(1024, "security", "packets behind the newest one of a session that are still taken",

@@ -17,6 +17,8 @@ cdef enum:                          # EventRecord.kind
     EVENT_LEFT = 2
     EVENT_SNAPSHOT_ACKED = 3
     EVENT_SNAPSHOT_LOST = 4
+    EVENT_DELIVERED = 5             # a reliable message with a ticket is wholly acknowledged
+    EVENT_UNDELIVERED = 6           # the session ended before it was
     EVENT_MIGRATED = 7              # the session goes on over another path; token counts how often
     EVENT_AUTHENTICATE = 8          # server: credentials came; client: they were taken
 
@@ -42,15 +44,15 @@ cdef struct MessageRecord:          # 32 bytes: the same record in the inbox and
     uint64_t time_us                # inbox: receive time
     uint32_t offset                 # of the payload in the arena that goes with the records
     uint32_t length
-    uint32_t number                 # inbox: input number or packet sequence (low 32); outbox: snapshot token, 0 none
-    uint8_t channel                 # wire channel
+    uint32_t number                 # inbox: number of input, unit or packet (low 32); outbox: token or ticket, 0 none
+    uint8_t channel                 # wire channel; of channel 1 the stream in bits 4 to 6
     uint8_t kind                    # message type id: cut off (inbox), to be put before the payload (outbox)
     uint16_t flags                  # MESSAGE_*
 
 cdef struct EventRecord:            # 24 bytes
     uint64_t connection
     uint64_t time_us
-    uint32_t token                  # snapshot token, or what the kind says
+    uint32_t token                  # of a snapshot, a message's ticket, or what the kind says
     uint8_t kind                    # EVENT_*
     uint8_t reason                  # DisconnectReason of EVENT_LEFT
     uint16_t reserved

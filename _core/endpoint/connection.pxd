@@ -13,10 +13,12 @@ from shadowland._core.base.records cimport Address
 from shadowland._core.crypto.aead cimport AeadKey
 from shadowland._core.guard.guard cimport SessionBuckets
 from shadowland._core.session.ack cimport AckState
-from shadowland._core.session.channel cimport ReliableReceive, ReliableSend
+from shadowland._core.session.channel cimport Claims
 from shadowland._core.session.path cimport PathPending
+from shadowland._core.session.receiving cimport ReliableReceive
 from shadowland._core.session.recovery cimport Recovery
 from shadowland._core.session.replay cimport ReplayWindow
+from shadowland._core.session.sending cimport ReliableSend
 
 cdef enum:
     STATE_FREE = 0
@@ -41,6 +43,7 @@ cdef enum:
 
     CHANNEL_UNRELIABLE = 0
     CHANNEL_RELIABLE = 1
+    CHANNEL_UNORDERED = 2
     CHANNEL_LATEST = 3
     CHANNEL_INPUT = 4
     CHANNEL_SNAPSHOT = 5
@@ -129,6 +132,7 @@ cdef struct Connection:
     Latest latest
     Inputs inputs
     Recovery recovery
+    Claims claims               # of the slab, for both directions
     ReliableSend send
     ReliableReceive receive
     PathPending path            # server

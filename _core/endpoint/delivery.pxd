@@ -7,7 +7,13 @@ Threads  One at a time.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from shadowland._core.base.records cimport EVENT_LEFT, EVENT_SNAPSHOT_ACKED, EVENT_SNAPSHOT_LOST
+from shadowland._core.base.records cimport (
+    EVENT_DELIVERED,
+    EVENT_LEFT,
+    EVENT_SNAPSHOT_ACKED,
+    EVENT_SNAPSHOT_LOST,
+    EVENT_UNDELIVERED,
+)
 from shadowland._core.base.status cimport BYE_ACK_OF_UNSENT, BYE_NONE
 from shadowland._core.crypto.sodium cimport sodium
 from shadowland._core.endpoint.connection cimport (
@@ -28,14 +34,8 @@ from shadowland._core.endpoint.state cimport ROLE_CLIENT, ROLE_SERVER, EndpointS
 from shadowland._core.endpoint.table cimport table_remove
 from shadowland._core.endpoint.trust cimport Credentials
 from shadowland._core.session.ack cimport AckBlock, ack_confirm
-from shadowland._core.session.channel cimport (
-    reliable_acked,
-    reliable_lost,
-    reliable_receive_clear,
-    reliable_send_clear,
-    reliable_wants,
-)
 from shadowland._core.session.fragment cimport fragments_forget
+from shadowland._core.session.receiving cimport reliable_receive_clear
 from shadowland._core.session.recovery cimport (
     SENT_ACKED,
     SENT_ACKS,
@@ -50,6 +50,15 @@ from shadowland._core.session.recovery cimport (
     recovery_sample,
     recovery_slot,
 )
+from shadowland._core.session.sending cimport (
+    SendMessage,
+    message_at,
+    reliable_acked,
+    reliable_lost,
+    reliable_send_end,
+    reliable_told,
+    reliable_wants,
+)
 
 cdef enum:
     CLOSE_REPEATS = 3
@@ -58,6 +67,23 @@ cdef enum:
 
 cdef inline void mark_dirty(EndpointState* state, const Connection* connection) noexcept nogil:
     state.dirty[handle_slot(connection.handle)] = 1
+
+cdef inline bint tell_ends(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
+    """Say what became of messages with a ticket; False while the event queue is full: Endpoint.clear goes on."""
+    cdef const SendMessage* message
+    while connection.send.told_count:
+        message = message_at(&state.slab, connection.send.told_head)
+        if not event_push(state, connection.handle, now_us, EVENT_DELIVERED if message.delivered else EVENT_UNDELIVERED,
+                          BYE_NONE, message.ticket):
+            state.stalled = True
+            return False
+        reliable_told(&connection.send, &state.slab, &connection.claims)
+    return True
+
+cdef inline void units_acked(EndpointState* state, Connection* connection, const SentPacket* packet,
+                             uint64_t now_us) noexcept nogil:
+    reliable_acked(&connection.send, &state.slab, &connection.claims, packet.unit_first, packet.unit_count)
+    tell_ends(state, connection, now_us)
 
 cdef inline void packet_lost(EndpointState* state, Connection* connection, SentPacket* packet,
                              uint64_t now_us) noexcept nogil:
@@ -79,7 +105,7 @@ cdef inline void packet_acked(EndpointState* state, Connection* connection, Sent
         connection.confirmed = True
         connection.want &= <uint8_t>~WANT_CONFIRM
     if packet.unit_count:
-        reliable_acked(&connection.send, &state.slab, packet.unit_first, packet.unit_count)
+        units_acked(state, connection, packet, now_us)
     if packet.input_count:
         input_acked(&connection.inputs, packet.input_newest)
     if packet.token:
@@ -112,7 +138,7 @@ cdef inline int read_acks(EndpointState* state, Connection* connection, const Ac
         eliciting = packet.flags & SENT_ELICITING
         packet_acked(state, connection, packet, now_us)
     elif packet != NULL and packet.state == SENT_LOST and packet.unit_count:
-        reliable_acked(&connection.send, &state.slab, packet.unit_first, packet.unit_count)
+        units_acked(state, connection, packet, now_us)
     for byte in range(block.bytes):
         if block.bits[byte] == 0:
             continue
@@ -128,7 +154,7 @@ cdef inline int read_acks(EndpointState* state, Connection* connection, const Ac
                 packet_acked(state, connection, packet, now_us)
             elif packet.state == SENT_LOST and packet.unit_count:
                 # Declared lost too early: its units need not go again.
-                reliable_acked(&connection.send, &state.slab, packet.unit_first, packet.unit_count)
+                units_acked(state, connection, packet, now_us)
                 packet.unit_count = 0
     if not connection.recovery.acked_some or block.newest > connection.recovery.largest_acked:
         connection.recovery.largest_acked = block.newest
@@ -141,7 +167,7 @@ cdef inline int read_acks(EndpointState* state, Connection* connection, const Ac
         connection.recovery.pto_count = 0
         connection.want &= <uint8_t>~WANT_PROBE
     detect_losses(state, connection, now_us)
-    if reliable_wants(&connection.send):
+    if reliable_wants(&connection.send, &state.slab):
         mark_dirty(state, connection)               # the window moved: units that waited behind it may go
     return BYE_NONE
 
@@ -194,17 +220,18 @@ cdef inline void joining_forget(EndpointState* state, uint32_t slot) noexcept no
     sodium.memzero(&state.joining.credentials[slot], sizeof(Credentials))
 
 cdef inline void connection_release(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
-    """Tell the application and free the slot; waits as ENDED while the event queue is full."""
+    """Tell the application, of its messages first, and free the slot; waits as ENDED while the event queue is full."""
     cdef uint32_t slot = handle_slot(connection.handle)
     cdef uint64_t handle = connection.handle
-    if not connection.unannounced and not event_push(state, handle, now_us, EVENT_LEFT, connection.reason, 0):
+    reliable_send_end(&connection.send, &state.slab, &connection.claims)
+    if not tell_ends(state, connection, now_us) or (not connection.unannounced and not event_push(
+            state, handle, now_us, EVENT_LEFT, connection.reason, 0)):
         connection.state = STATE_ENDED
         state.deadlines[slot] = 1
         return
     if connection.joining != 0 and state.role == ROLE_SERVER:
         joining_forget(state, slot)
-    reliable_send_clear(&connection.send, &state.slab)
-    reliable_receive_clear(&connection.receive, &state.slab)
+    reliable_receive_clear(&connection.receive, &state.slab, &connection.claims)
     fragments_forget(&state.fragments, &state.slab, handle)
     if connection.key != 0:
         table_remove(&state.sessions, connection.key)

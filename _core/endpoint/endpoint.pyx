@@ -54,7 +54,7 @@ from shadowland._core.endpoint.state cimport (
 )
 from shadowland._core.endpoint.stats cimport StatsRecord, fill_stats
 from shadowland._core.guard.guard cimport Guard
-from shadowland._core.session.channel cimport BLOCKS_LEAST, RELIABLE_MESSAGE_LIMIT
+from shadowland._core.session.channel cimport BLOCKS_LEAST, BLOCKS_RESERVED, RELIABLE_MESSAGE_LIMIT, STREAMS
 from shadowland._core.session.replay cimport REPLAY_LEAST, REPLAY_MOST
 
 from shadowland._core.base import records as _records
@@ -123,9 +123,8 @@ cdef class Endpoint:
         mtu: int = MTU_DEFAULT, idle_timeout_us: int = 15_000_000, connect_timeout_us: int = 5_000_000,
         half_open: int = 1024, half_open_per_prefix: int = 256, half_open_us: int = 5_000_000,
         ping_us: int = 5_000_000, max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0,
-        outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 1024, cipher: str = "auto",
-        replay_positions: int = 1024,
-        Guard guard = None,
+        outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 3584, cipher: str = "auto",
+        replay_positions: int = 1024, Guard guard = None,
     ) -> None:
         cdef EndpointState* state = &self.state
         if self._role is not None:
@@ -153,7 +152,8 @@ cdef class Endpoint:
                                             (1 << 32) - 1)
         state.limits.outbox_nodes = 1024 + 16 * capacity
         state.limits.events = 1024 + 16 * capacity
-        state.limits.blocks = _within("blocks", blocks or 4096 + 32 * capacity, BLOCKS_LEAST, 1 << 28)
+        state.limits.blocks = _within("blocks", blocks or 8192 + 32 * capacity,
+                                      BLOCKS_LEAST + BLOCKS_RESERVED * capacity, 1 << 28)
         state.limits.session_blocks = _within("session_blocks", session_blocks, BLOCKS_LEAST, 1 << 20)
         state.limits.replay_positions = _within("replay_positions", replay_positions, REPLAY_LEAST, REPLAY_MOST)
         if cipher not in CIPHERS:
@@ -304,14 +304,14 @@ cdef class Endpoint:
                 count += 1
         return count
 
-    def send(self, handle: int, channel: int, kind: int, payload: bytes) -> None:
-        """Queue one message. UsageError for a session that is over, a wrong channel or a payload that is too long;
-        CapacityError when a buffer is full: nothing is dropped in silence."""
+    def send(self, handle: int, channel: int, kind: int, payload: bytes, ticket: int = 0) -> None:
+        """Queue one message; `channel` is 1 + 16 × stream for streams. An event tells the end of a reliable one under
+        its ticket (0: none). UsageError: session over, wrong channel, too long; CapacityError: a buffer is full."""
         cdef int code
         cdef uint32_t length = <uint32_t>min(PyBytes_GET_SIZE(payload), 1 << 31)
-        if not (0 <= channel < 8 and 0 <= kind <= 200):
-            raise UsageError(f"there is no channel {channel} (0 to 7) or no kind {kind} (1 to 200)")
-        code = queue_message(&self.state, connection_of(&self.state, handle), channel, kind, 0,
+        if not (0 <= channel < 16 * STREAMS and 0 <= kind <= 200 and 0 <= ticket < 1 << 32):
+            raise UsageError(f"channel {channel} (0 to 7, 1 + 16 × stream), kind {kind} or ticket {ticket} is none")
+        code = queue_message(&self.state, connection_of(&self.state, handle), channel, kind, ticket,
                              <const uint8_t*>PyBytes_AS_STRING(payload), length)
         if code == QUEUED:
             return
@@ -321,16 +321,15 @@ cdef class Endpoint:
         if code == QUEUE_NO_CONNECTION:
             raise UsageError(f"session {handle:#x} is over or not joined yet; look at events before sending")
         if code == QUEUE_TOO_LONG:
-            raise UsageError(f"{len(payload)} bytes are too long for channel {channel} (input 60, "
-                             f"latest {_SNAPSHOT_LIMIT - 1}, "
-                             f"unreliable {_UNRELIABLE_LIMIT}, reliable {RELIABLE_MESSAGE_LIMIT - 1})")
+            raise UsageError(f"{len(payload)} bytes are too long for channel {channel} (input 60, latest "
+                             f"{_SNAPSHOT_LIMIT - 1}, unreliable {_UNRELIABLE_LIMIT}, reliable {RELIABLE_LIMIT})")
         raise UsageError(f"channel {channel} does not carry messages of kind {kind} from a {self._role}")
 
     def queue(self, records not None, arena not None) -> int:
         """Queue many messages: `records` is an array of MESSAGE_DTYPE, offsets point into `arena` (uint8).
 
         Returns how many were refused; each record's `flags` then says why (0 taken, 1 session over, 2 no room, 3 too
-        long, 4 wrong channel). Snapshots carry their token in `number`.
+        long, 4 wrong channel). Snapshots carry their token in `number`, reliable messages a ticket (0: none).
         """
         cdef uint32_t count = <uint32_t>len(records), refused
         cdef uint64_t size = arena.nbytes

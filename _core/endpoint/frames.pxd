@@ -8,10 +8,7 @@ from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from shadowland._core.base.records cimport MessageRecord
-from shadowland._core.base.slab cimport slab_load
 from shadowland._core.base.status cimport (
-    BYE_FLOW_VIOLATION,
-    BYE_NONE,
     BYE_PROTOCOL_VIOLATION,
     DROP_BAD_COMPRESSION,
     DROP_BAD_FRAGMENT,
@@ -31,6 +28,7 @@ from shadowland._core.endpoint.connection cimport (
     CHANNEL_LATEST,
     CHANNEL_RELIABLE,
     CHANNEL_SNAPSHOT,
+    CHANNEL_UNORDERED,
     CHANNEL_UNRELIABLE,
     CONTROL_CLOSE,
     CONTROL_CONFIRM,
@@ -47,7 +45,6 @@ from shadowland._core.endpoint.connection cimport (
     latest_accept,
 )
 from shadowland._core.endpoint.control cimport (
-    CONTROL_LIMIT,
     FRAME_ELICITS,
     FRAME_ENDED,
     FRAME_FINE,
@@ -55,9 +52,9 @@ from shadowland._core.endpoint.control cimport (
     violation,
 )
 from shadowland._core.endpoint.delivery cimport connection_release, mark_dirty
-from shadowland._core.endpoint.dispatch cimport control_message
 from shadowland._core.endpoint.path cimport path_challenge, path_response
 from shadowland._core.endpoint.packed cimport PACKED_NO_ROOM, PACKED_TAKEN, inbox_packed
+from shadowland._core.endpoint.reliable cimport read_reliable
 from shadowland._core.endpoint.sizes cimport LATEST_LIMIT, UNRELIABLE_LIMIT
 from shadowland._core.endpoint.state cimport (
     ROLE_CLIENT,
@@ -67,18 +64,6 @@ from shadowland._core.endpoint.state cimport (
     drop_message,
     inbox_push,
     reason_of,
-)
-from shadowland._core.session.channel cimport (
-    RELIABLE_MASK,
-    RELIABLE_UNIT_SIZE,
-    STREAM_CONTROL,
-    UNIT_DUPLICATE,
-    UNIT_NO_ROOM,
-    UNIT_STORED,
-    Unit,
-    reliable_ready,
-    reliable_receive,
-    reliable_taken,
 )
 from shadowland._core.session.fragment cimport (
     FRAGMENT_BAD,
@@ -112,79 +97,6 @@ cdef inline int deliver(EndpointState* state, Connection* connection, uint8_t ch
         return FRAME_ELICITS | FRAME_NOT_KEPT
     memcpy(payload, data + 1, length - 1)
     return FRAME_ELICITS
-
-cdef inline void take_units(EndpointState* state, Connection* connection, uint32_t units, uint8_t* out) noexcept nogil:
-    """The first `units` units that wait are delivered: their bytes to `out`."""
-    cdef uint32_t i
-    cdef const Unit* unit
-    for i in range(units):
-        unit = &connection.receive.units[(connection.receive.expected + i) & RELIABLE_MASK]
-        slab_load(&state.slab, unit.chain, out, unit.length)
-        out += unit.length
-    reliable_taken(&connection.receive, &state.slab, units)
-
-cdef inline int deliver_ready(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
-    """Hand out reliable messages that are whole and next in order. What the inbox cannot take stays stored."""
-    cdef uint32_t units, length
-    cdef int ready
-    cdef uint8_t kind
-    cdef uint8_t* payload
-    cdef MessageRecord* record
-    cdef uint8_t control[CONTROL_LIMIT]
-    while True:
-        ready = reliable_ready(&connection.receive, &units, &length)
-        if ready < 0:
-            return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
-        if ready == 0:
-            return FRAME_FINE
-        if connection.receive.units[connection.receive.expected & RELIABLE_MASK].stream == STREAM_CONTROL:
-            if length < 1 or length > CONTROL_LIMIT:
-                return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
-            take_units(state, connection, units, control)
-            if control_message(state, connection, control[0], control + 1, length - 1, now_us) & FRAME_ENDED:
-                return FRAME_ENDED
-            continue
-        record = inbox_push(state, connection.handle, now_us, CHANNEL_RELIABLE, 0,
-                            <uint32_t>connection.receive.expected, length, &payload)
-        if record == NULL:
-            state.stalled = True                    # it is acknowledged: Endpoint.clear tries again
-            return FRAME_FINE
-        take_units(state, connection, units, payload)
-        # The kind is cut off in place: the record begins one byte later.
-        kind = payload[0] if length > 0 else 0
-        if kind == 0 or kind > 200:
-            drop_message(state, DROP_UNKNOWN_MESSAGE)
-            state.inbox_count -= 1
-            state.inbox_used -= length
-            continue
-        record.kind = kind
-        record.offset += 1
-        record.length -= 1
-
-cdef inline int read_reliable(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
-                              bint fragment, uint64_t now_us) noexcept nogil:
-    cdef uint32_t header = 7 if fragment else 3
-    cdef uint16_t low, index = 0, count = 0
-    cdef int kept
-    if length < header or (data[0] != 0 and data[0] != STREAM_CONTROL) or length - header > RELIABLE_UNIT_SIZE:
-        return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
-    low = data[1] | <uint16_t>(data[2] << 8)
-    if fragment:
-        index = data[3] | <uint16_t>(data[4] << 8)
-        count = data[5] | <uint16_t>(data[6] << 8)
-        if count < 2:
-            return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
-    kept = reliable_receive(&connection.receive, &state.slab, data[0], low, index, count, data + header,
-                            length - header, state.limits.session_blocks)
-    if kept == UNIT_STORED:
-        return deliver_ready(state, connection, now_us) | FRAME_ELICITS
-    if kept == UNIT_DUPLICATE:
-        drop_message(state, DROP_DUPLICATE)
-        return FRAME_ELICITS
-    if kept == UNIT_NO_ROOM:
-        drop_message(state, DROP_BLOCKS_FULL)
-        return FRAME_ELICITS | FRAME_NOT_KEPT
-    return violation(state, connection, BYE_FLOW_VIOLATION if kept == 3 else BYE_PROTOCOL_VIOLATION, now_us)
 
 cdef inline int read_fragment(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
                               uint8_t head, uint64_t sequence, uint64_t now_us) noexcept nogil:
@@ -314,10 +226,10 @@ cdef inline int read_frame(EndpointState* state, Connection* connection, const u
     cdef uint8_t* payload
     if connection.joining != 0 and frame_too_early(state, data, length):
         return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
-    if channel == CHANNEL_RELIABLE:
+    if channel == CHANNEL_RELIABLE or channel == CHANNEL_UNORDERED:
         if bits & ~HEAD_FRAGMENT:
             return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
-        return read_reliable(state, connection, data + 1, length - 1, bits != 0, now_us)
+        return read_reliable(state, connection, channel, data + 1, length - 1, bits != 0, now_us)
     if bits & ~head_bits(channel):
         drop_message(state, DROP_BAD_FRAME)
         return FRAME_ELICITS

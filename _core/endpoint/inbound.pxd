@@ -29,11 +29,12 @@ from shadowland._core.endpoint.accept cimport server_handshake, waiting_serve
 from shadowland._core.endpoint.connect cimport client_handshake
 from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
 from shadowland._core.endpoint.control cimport FRAME_ELICITS, FRAME_ENDED, FRAME_FINE, FRAME_NOT_KEPT
-from shadowland._core.endpoint.delivery cimport connection_close, connection_deadline, read_acks
-from shadowland._core.endpoint.frames cimport deliver_ready, read_frame
+from shadowland._core.endpoint.delivery cimport connection_close, connection_deadline, read_acks, tell_ends
+from shadowland._core.endpoint.frames cimport read_frame
 from shadowland._core.endpoint.guarded cimport session_admitted, session_judged
 from shadowland._core.endpoint.join cimport half_open_packet
 from shadowland._core.endpoint.path cimport path_packet
+from shadowland._core.endpoint.reliable cimport deliver_waiting
 from shadowland._core.endpoint.state cimport (
     HALF_BIT,
     MTU_LARGEST,
@@ -182,14 +183,15 @@ cdef inline void prefetch_session(EndpointState* state, const uint8_t* data, con
     prefetch(&state.connections[slot].recovery.next_sequence)
 
 cdef inline void deliver_stalled(EndpointState* state) noexcept nogil:
-    """The inbox was emptied: reliable messages that found it full go first."""
+    """Inbox and events were emptied: reliable messages, and what became of some, that found them full go first."""
     cdef uint32_t slot
     if not state.stalled:
         return
     state.stalled = False
     for slot in range(state.high_water):
         if state.connections[slot].state == STATE_LIVE:
-            deliver_ready(state, &state.connections[slot], state.clock_us)
+            tell_ends(state, &state.connections[slot], state.clock_us)
+            deliver_waiting(state, &state.connections[slot], state.clock_us)
 
 cdef inline void endpoint_inbound(EndpointState* state, Batch* batch, Batch* replies, uint64_t now_us) noexcept nogil:
     """Take every datagram of `batch`; answers to handshakes go into `replies`. Opens in place."""

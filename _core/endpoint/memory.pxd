@@ -18,7 +18,7 @@ from shadowland._core.endpoint.join cimport SPENT_POSITIONS
 from shadowland._core.endpoint.state cimport ROLE_SERVER, Attempt, EndpointState, HalfOpen, OutboxNode
 from shadowland._core.endpoint.table cimport table_free, table_init
 from shadowland._core.endpoint.trust cimport joining_free, trust_free
-from shadowland._core.session.channel cimport RELIABLE_MESSAGE_LIMIT
+from shadowland._core.session.channel cimport BLOCKS_RESERVED, RELIABLE_MESSAGE_LIMIT
 from shadowland._core.session.fragment cimport fragments_init
 
 cdef inline bint state_allocate(EndpointState* state) noexcept nogil:
@@ -30,9 +30,8 @@ cdef inline bint state_allocate(EndpointState* state) noexcept nogil:
     state.deadlines = <uint64_t*>calloc(capacity, sizeof(uint64_t))
     state.dirty = <uint8_t*>calloc(capacity, 1)
     state.nodes = <OutboxNode*>calloc(state.limits.outbox_nodes, sizeof(OutboxNode))
-    state.scratch = <uint8_t*>calloc(RELIABLE_MESSAGE_LIMIT + 1, 1)
     fine = (state.connections != NULL and state.next_free != NULL and state.deadlines != NULL
-            and state.dirty != NULL and state.nodes != NULL and state.scratch != NULL)
+            and state.dirty != NULL and state.nodes != NULL)
     if state.role == ROLE_SERVER:
         state.halves = <HalfOpen*>calloc(state.limits.half_open_capacity, sizeof(HalfOpen))
         state.spent_ring = <uint64_t*>calloc(SPENT_POSITIONS, sizeof(uint64_t))
@@ -47,6 +46,7 @@ cdef inline bint state_allocate(EndpointState* state) noexcept nogil:
             and slab_init(&state.slab, state.limits.blocks))
     if not fine:
         return False
+    state.slab.shared -= capacity * BLOCKS_RESERVED
     fragments_init(&state.fragments)
     for i in range(capacity):
         state.next_free[i] = i + 1 if i + 1 < capacity else <uint32_t>NODE_NONE
@@ -65,7 +65,6 @@ cdef inline void state_free(EndpointState* state) noexcept nogil:
     free(state.deadlines)
     free(state.dirty)
     free(state.nodes)
-    free(state.scratch)
     free(state.halves)
     free(state.spent_ring)
     free(state.attempts)

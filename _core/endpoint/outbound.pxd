@@ -11,18 +11,15 @@ from libc.string cimport memcpy, memset
 
 from shadowland._core.base.batch cimport Batch, batch_data, batch_next
 from shadowland._core.base.records cimport Datagram
-from shadowland._core.base.slab cimport slab_load
 from shadowland._core.base.status cimport BYE_CONNECT_TIMEOUT, BYE_IDLE_TIMEOUT
 from shadowland._core.crypto.aead cimport aead_seal
 from shadowland._core.endpoint.connection cimport (
     CHANNEL_CONTROL,
     CHANNEL_INPUT,
-    CHANNEL_RELIABLE,
     CONTROL_CLOSE,
     CONTROL_CONFIRM,
     CONTROL_PING,
     CONTROL_PONG,
-    HEAD_FRAGMENT,
     INPUT_POSITIONS,
     NODE_NONE,
     STATE_CLOSING,
@@ -53,15 +50,8 @@ from shadowland._core.endpoint.delivery cimport (
 )
 from shadowland._core.endpoint.path cimport path_step
 from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, OutboxNode, count_fragments
+from shadowland._core.endpoint.units cimport put_length, put_units
 from shadowland._core.session.ack cimport ack_pack
-from shadowland._core.session.channel cimport (
-    RELIABLE_MASK,
-    UNIT_IN_FLIGHT,
-    Unit,
-    reliable_lost,
-    reliable_next,
-    reliable_wants,
-)
 from shadowland._core.session.fragment cimport fragments_sweep
 from shadowland._core.session.recovery cimport (
     SENT_ACKS,
@@ -76,6 +66,7 @@ from shadowland._core.session.recovery cimport (
     recovery_sent,
     recovery_slot,
 )
+from shadowland._core.session.sending cimport reliable_probe, reliable_wants
 from shadowland._core.wire.header cimport HEADER_SIZE, Header, header_pack
 
 cdef enum:
@@ -85,15 +76,6 @@ cdef enum:
     PACKET_NO_ROOM = 0
     PACKET_ACK_ONLY = 1
     PACKET_ELICITING = 2
-
-cdef inline uint32_t put_length(uint8_t* out, uint32_t length) noexcept nogil:
-    """The length of a frame (below 16,384) as uvarint; returns its bytes."""
-    if length < 0x80:
-        out[0] = <uint8_t>length
-        return 1
-    out[0] = <uint8_t>(length | 0x80)
-    out[1] = <uint8_t>(length >> 7)
-    return 2
 
 cdef inline void put_u64(uint8_t* out, uint64_t value) noexcept nogil:
     cdef uint32_t i
@@ -184,39 +166,6 @@ cdef inline uint32_t put_nodes(EndpointState* state, Connection* connection, uin
         connection.node_tail = <uint32_t>NODE_NONE
     return at
 
-cdef inline uint32_t put_units(EndpointState* state, Connection* connection, uint8_t* out, uint32_t room,
-                               SentPacket* packet) noexcept nogil:
-    """Reliable units in one row of numbers, as many as fit."""
-    cdef uint32_t at = 0, body
-    cdef uint64_t number, first = 0
-    cdef Unit* unit
-    while reliable_next(&connection.send, &number):
-        unit = &connection.send.units[number & RELIABLE_MASK]
-        body = 4 + (4 if unit.count > 0 else 0) + unit.length
-        if body + 2 > room - at or packet.unit_count == 255:
-            break
-        if packet.unit_count > 0 and number != first + packet.unit_count:
-            break
-        if packet.unit_count == 0:
-            first = number
-            packet.unit_first = <uint32_t>number
-        at += put_length(out + at, body)
-        out[at] = <uint8_t>(CHANNEL_RELIABLE | (HEAD_FRAGMENT if unit.count > 0 else 0))
-        out[at + 1] = unit.stream
-        out[at + 2] = <uint8_t>number
-        out[at + 3] = <uint8_t>(number >> 8)
-        at += 4
-        if unit.count > 0:
-            out[at], out[at + 1] = <uint8_t>unit.index, <uint8_t>(unit.index >> 8)
-            out[at + 2], out[at + 3] = <uint8_t>unit.count, <uint8_t>(unit.count >> 8)
-            at += 4
-        slab_load(&state.slab, unit.chain, out + at, unit.length)
-        at += unit.length
-        unit.state = UNIT_IN_FLIGHT
-        packet.unit_count += 1
-        packet.flags |= SENT_ELICITING
-    return at
-
 cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch* batch, uint64_t now_us,
                             bint closing) noexcept nogil:
     """Fill, number, seal and remember one packet: a PACKET_ code. With PACKET_NO_ROOM nothing has happened."""
@@ -284,7 +233,8 @@ cdef inline bint wants_packet(EndpointState* state, Connection* connection, uint
         return True
     if connection.ack.deadline_us != 0 and connection.ack.deadline_us <= now_us:
         return True
-    return connection.recovery.eliciting_in_flight < SENT_POSITIONS - 16 and reliable_wants(&connection.send)
+    return (connection.recovery.eliciting_in_flight < SENT_POSITIONS - 16
+            and reliable_wants(&connection.send, &state.slab))
 
 cdef inline void probe(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
     """The probe timeout struck: the oldest units go again, and something that elicits is sent (RFC 9002 6.2.4)."""
@@ -299,9 +249,9 @@ cdef inline void probe(EndpointState* state, Connection* connection, uint64_t no
             if packet.flags & SENT_CONFIRM and not connection.confirmed:
                 connection.want |= WANT_CONFIRM
                 return
-            if packet.unit_count and reliable_lost(&connection.send, packet.unit_first, packet.unit_count):
-                return
         sequence += 1
+    # Not those of the oldest packet: what the window waits for may have gone again in a later one.
+    reliable_probe(&connection.send)
 
 cdef inline void run_timers(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
     """Loss by time, probes, pings, idle timeout of one live connection."""

@@ -15,6 +15,7 @@ from shadowland._core.endpoint.connection cimport (
     CHANNEL_LATEST,
     CHANNEL_RELIABLE,
     CHANNEL_SNAPSHOT,
+    CHANNEL_UNORDERED,
     CHANNEL_UNRELIABLE,
     HEAD_COMPRESSED,
     HEAD_FRAGMENT,
@@ -31,7 +32,6 @@ from shadowland._core.endpoint.connection cimport (
     input_push,
 )
 from shadowland._core.endpoint.delivery cimport mark_dirty
-from shadowland._core.endpoint.outbound cimport put_length
 from shadowland._core.endpoint.sizes cimport CONTROL_MOST, LATEST_LIMIT, SNAPSHOT_LIMIT, UNRELIABLE_LIMIT
 from shadowland._core.endpoint.state cimport (
     ROLE_CLIENT,
@@ -41,9 +41,11 @@ from shadowland._core.endpoint.state cimport (
     drop_message,
     inbox_push,
 )
+from shadowland._core.endpoint.units cimport put_length
 from shadowland._core.session.ack cimport ACK_BLOCK_MAX, ack_withdraw
-from shadowland._core.session.channel cimport RELIABLE_MESSAGE_LIMIT, reliable_queue
+from shadowland._core.session.channel cimport RELIABLE_MESSAGE_LIMIT, STREAM_UNORDERED, STREAMS
 from shadowland._core.session.fragment cimport FRAGMENT_SIZE
+from shadowland._core.session.sending cimport reliable_queue
 from shadowland._core.wire.header cimport HEADER_SIZE
 
 cdef enum:
@@ -120,7 +122,8 @@ cdef inline int queue_fragments(EndpointState* state, Connection* connection, ui
 
 cdef inline int queue_message(EndpointState* state, Connection* connection, uint8_t channel, uint8_t kind,
                               uint32_t token, const uint8_t* payload, uint32_t length) noexcept nogil:
-    """Take one message for one live connection; returns a QUEUE_ code."""
+    """Take one message for one live connection; returns a QUEUE_ code. `token` is a snapshot's, or the ticket under
+    which the end of a reliable message is told."""
     cdef uint8_t* out
     cdef uint8_t head = channel
     cdef uint32_t packed
@@ -146,13 +149,14 @@ cdef inline int queue_message(EndpointState* state, Connection* connection, uint
         connection.want |= WANT_INPUT
         mark_dirty(state, connection)
         return QUEUED
-    if channel == CHANNEL_RELIABLE:
+    if channel & 0x0F == CHANNEL_RELIABLE or channel == CHANNEL_UNORDERED:
+        if channel >> 4 >= STREAMS:
+            return QUEUE_BAD_CHANNEL
         if length >= RELIABLE_MESSAGE_LIMIT:
             return QUEUE_TOO_LONG
-        state.scratch[0] = kind
-        memcpy(state.scratch + 1, payload, length)
-        if not reliable_queue(&connection.send, &state.slab, 0, state.scratch, length + 1,
-                              state.limits.session_blocks):
+        if not reliable_queue(&connection.send, &state.slab, &connection.claims,
+                              STREAM_UNORDERED if channel == CHANNEL_UNORDERED else channel >> 4, token, kind, payload,
+                              length, state.limits.session_blocks):
             return QUEUE_NO_ROOM
         mark_dirty(state, connection)
         return QUEUED

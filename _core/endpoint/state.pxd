@@ -11,7 +11,14 @@ is counted apart, in message_drops.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from shadowland._core.base.records cimport Address, Datagram, EventRecord, MessageRecord
+from shadowland._core.base.records cimport (
+    EVENT_SNAPSHOT_ACKED,
+    EVENT_SNAPSHOT_LOST,
+    Address,
+    Datagram,
+    EventRecord,
+    MessageRecord,
+)
 from shadowland._core.base.slab cimport Slab
 from shadowland._core.base.status cimport (
     BYE_NONE,
@@ -154,13 +161,12 @@ cdef struct EndpointState:
     uint32_t inbox_used
     uint64_t clock_us           # the time of the last inbound call
     const Datagram* current     # the one that is being read, valid inside the inbound call
-    bint stalled                # a whole reliable message waits for room in the inbox
+    bint stalled                # a whole reliable message or what became of one waits for room in inbox or events
     Packer packer
     OutboxNode* nodes
     uint8_t* outbox_arena
     uint32_t node_count
     uint32_t outbox_used
-    uint8_t* scratch            # one reliable message with its kind before it
     uint32_t sweep              # where outbound goes on when the batch was full
     bint sweeping
     bint again                  # a frame was queued in the middle of a sweep: perhaps for a slot already passed
@@ -231,11 +237,12 @@ cdef inline void count_fragments(EndpointState* state) noexcept nogil:
 
 cdef inline bint event_push(EndpointState* state, uint64_t connection, uint64_t now_us, uint8_t kind, uint8_t reason,
                             uint32_t token) noexcept nogil:
-    """Tell the application. Snapshot events leave room for joins, credentials and leaves, which must not be lost."""
+    """Tell the application; False if there is no room. Snapshots and messages leave some for joins, credentials
+    and leaves, which must not be lost; what becomes of a message is told later then."""
     cdef EventRecord* event
     cdef uint32_t room = state.limits.events - state.event_count
     if room == 0 or (token != 0 and room <= 3 * state.limits.capacity):
-        if token != 0:
+        if kind == EVENT_SNAPSHOT_ACKED or kind == EVENT_SNAPSHOT_LOST:
             state.events_lost += 1
         return False
     event = &state.events[state.event_count]

@@ -37,6 +37,6 @@ cdef inline void fill_stats(StatsRecord* out, const Connection* connection) noex
     out.packets_lost = connection.recovery.lost_packets
     out.packets_acked = connection.recovery.acked_packets
     out.clock_offset_us = connection.clock_offset_us
-    out.units_waiting = <uint32_t>(connection.send.next - connection.send.base)
+    out.units_waiting = <uint32_t>(connection.send.next - connection.send.base) + connection.send.uncut
     out.inputs_waiting = connection.inputs.depth
     out.suite = connection.send_key.suite

@@ -26,6 +26,7 @@ from shadowland._core.wire.varint cimport uvarint_size
 cdef enum:
     FRAME_UNRELIABLE = 0
     FRAME_RELIABLE = 1
+    FRAME_UNORDERED = 2
     FRAME_LATEST = 3
     FRAME_INPUT = 4
     FRAME_SNAPSHOT = 5
@@ -47,7 +48,7 @@ cdef enum:
     MESSAGE_KIND_MAX = 200
     FRAGMENTS_MAX = 16                              # of an unreliable message
     INPUTS_MAX = 8
-    FRAME_FIELDS_MAX = 8                            # bytes of fields after the head, at most
+    FRAME_FIELDS_MAX = 9                            # bytes of fields after the head, at most
 
 cdef struct Frame:
     uint8_t status                                  # DROP_NONE, or why the frame cannot be used
@@ -56,6 +57,7 @@ cdef struct Frame:
     uint8_t kind                                    # of the message or the inputs; control: the code; fragments: 0
     uint8_t stream                                  # reliable
     uint16_t number                                 # reliable: low bits of the unit's; unreliable fragment: its id
+    uint16_t message                                # reliable: low bits of the message's number in its stream
     uint16_t index                                  # fragment
     uint16_t count                                  # fragment, or how many inputs
     uint16_t newest                                 # input: low bits of the last one's number
@@ -83,9 +85,12 @@ cdef inline uint8_t _unreliable(Reader* fields, Frame* frame) noexcept nogil:
 
 
 cdef inline uint8_t _reliable(Reader* fields, Frame* frame) noexcept nogil:
-    frame.stream = read_u8(fields)
+    if frame.channel == FRAME_RELIABLE:
+        frame.stream = read_u8(fields)
     frame.number = read_u16(fields)
-    if fields.failed or (frame.stream != 0 and frame.stream != FRAME_STREAM_CONTROL):
+    if frame.channel == FRAME_RELIABLE or frame.fragment:
+        frame.message = read_u16(fields)
+    if fields.failed or frame.stream > FRAME_STREAM_CONTROL:
         return DROP_BAD_FRAME
     if not frame.fragment:
         return _message_kind(fields, frame)
@@ -140,16 +145,16 @@ cdef inline uint8_t _frame_fields(Reader* fields, Frame* frame) noexcept nogil:
     frame.channel = head & FRAME_CHANNEL_MASK
     frame.fragment = (head & FRAME_FRAGMENT) != 0
     frame.compressed = (head & FRAME_COMPRESSED) != 0
-    if frame.channel == 2 or frame.channel == 6:
+    if frame.channel == 6:
         return DROP_UNKNOWN_CHANNEL
     if frame.compressed and not _may_be_compressed(frame.channel):
         return DROP_BAD_FRAME
     head &= <uint8_t>~(FRAME_CHANNEL_MASK | FRAME_FRAGMENT | FRAME_COMPRESSED)
-    if head or (frame.fragment and frame.channel > FRAME_RELIABLE):
+    if head or (frame.fragment and frame.channel > FRAME_UNORDERED):
         return DROP_BAD_FRAME
     if frame.channel == FRAME_UNRELIABLE:
         return _unreliable(fields, frame)
-    if frame.channel == FRAME_RELIABLE:
+    if frame.channel == FRAME_RELIABLE or frame.channel == FRAME_UNORDERED:
         return _reliable(fields, frame)
     if frame.channel == FRAME_LATEST:
         return _message_kind(fields, frame)
@@ -175,7 +180,7 @@ cdef inline bint frame_next(Reader* body, Frame* frame) noexcept nogil:
         length = read_uvarint(body)
         if body.failed:
             break
-    frame[0] = Frame(DROP_BAD_FRAME, 0, False, 0, 0, 0, 0, 0, 0, NULL, 0, False)
+    frame[0] = Frame(DROP_BAD_FRAME, 0, False, 0, 0, 0, 0, 0, 0, 0, NULL, 0, False)
     start = read_bytes(body, length)
     if body.failed:
         return True
@@ -187,8 +192,8 @@ cdef inline bint frame_next(Reader* body, Frame* frame) noexcept nogil:
 
 
 cdef inline bint frame_violates(const Frame* frame) noexcept nogil:
-    """True for a bad frame of the reliable channel: its unit can neither be kept nor left out, so the session ends."""
-    return frame.status != DROP_NONE and frame.channel == FRAME_RELIABLE
+    """True for a bad frame of a reliable channel: its unit can neither be kept nor left out, so the session ends."""
+    return frame.status != DROP_NONE and (frame.channel == FRAME_RELIABLE or frame.channel == FRAME_UNORDERED)
 
 
 cdef inline bint frame_elicits(const Frame* frame) noexcept nogil:
@@ -215,14 +220,19 @@ cdef inline bint frame_pack(Writer* body, const Frame* frame) noexcept nogil:
     cdef uint8_t fields[FRAME_FIELDS_MAX]
     cdef uint8_t head
     cdef size_t size = 0
-    if frame.channel == FRAME_RELIABLE:
-        fields[0] = frame.stream
-        store_u16(fields + 1, frame.number)
-        size = 3
+    if frame.channel == FRAME_RELIABLE or frame.channel == FRAME_UNORDERED:
+        if frame.channel == FRAME_RELIABLE:
+            fields[0] = frame.stream
+            size = 1
+        store_u16(fields + size, frame.number)
+        size += 2
+        if frame.channel == FRAME_RELIABLE or frame.fragment:
+            store_u16(fields + size, frame.message)
+            size += 2
         if frame.fragment:
-            store_u16(fields + 3, frame.index)
-            store_u16(fields + 5, frame.count)
-            size = 7
+            store_u16(fields + size, frame.index)
+            store_u16(fields + size + 2, frame.count)
+            size += 4
     elif frame.channel == FRAME_UNRELIABLE and frame.fragment:
         store_u16(fields, frame.number)
         fields[2] = <uint8_t>frame.index

@@ -9,8 +9,8 @@ from libc.string cimport memset
 from shadowland._core.wire.cursor cimport writer_init
 
 CHANNELS = {
-    FRAME_UNRELIABLE: "unreliable", FRAME_RELIABLE: "reliable", FRAME_LATEST: "latest", FRAME_INPUT: "input",
-    FRAME_SNAPSHOT: "snapshot", FRAME_CONTROL: "control",
+    FRAME_UNRELIABLE: "unreliable", FRAME_RELIABLE: "reliable", FRAME_UNORDERED: "unordered", FRAME_LATEST: "latest",
+    FRAME_INPUT: "input", FRAME_SNAPSHOT: "snapshot", FRAME_CONTROL: "control",
 }
 CODES = {
     CODE_CONFIRM: "confirm", CODE_PING: "ping", CODE_PONG: "pong", CODE_CLOSE: "close",
@@ -21,8 +21,8 @@ Fields = make_dataclass(
     "Fields",
     [
         ("status", DropReason), ("channel", int), ("fragment", bool), ("kind", int), ("stream", int), ("number", int),
-        ("index", int), ("count", int), ("newest", int), ("payload", bytes), ("violates", bool, False),
-        ("elicits", bool, True), ("compressed", bool, False),
+        ("message", int), ("index", int), ("count", int), ("newest", int), ("payload", bytes),
+        ("violates", bool, False), ("elicits", bool, True), ("compressed", bool, False),
     ],
     frozen=True,
 )
@@ -31,8 +31,9 @@ Fields.__doc__ = """One frame, with the names of docs/protocol.md 5.2.
 
 `status` is DropReason.NONE, or why the frame cannot be used; then the other fields hold what was read before.
 `kind` is that of the message or inputs, the code of a control frame, 0 for fragments and snapshots. `number` is
-the low 16 bits of a reliable unit's number, or the id of an unreliable fragment. `violates`: the session must be
-closed; `elicits`: the packet wants an acknowledgment. `compressed`: `payload` is a declared size and an LZ4 block.
+the low 16 bits of a reliable unit's number, or the id of an unreliable fragment; `message` those of the number
+of a reliable message in its stream. `violates`: the session must be closed; `elicits`: the packet wants an
+acknowledgment. `compressed`: `payload` is a declared size and an LZ4 block.
 """
 
 
@@ -49,7 +50,8 @@ def frames(const uint8_t[::1] body not None) -> list[Fields]:
     while frame_next(&reader, &frame):
         found.append(Fields(
             DropReason(frame.status), frame.channel, bool(frame.fragment), frame.kind, frame.stream, frame.number,
-            frame.index, frame.count, frame.newest, frame.payload[:frame.length] if frame.length else b"",
+            frame.message, frame.index, frame.count, frame.newest,
+            frame.payload[:frame.length] if frame.length else b"",
             bool(frame_violates(&frame)), bool(frame_elicits(&frame)), bool(frame.compressed),
         ))
     return found
@@ -84,7 +86,8 @@ def pack(frame, size_t capacity=1500) -> bytes | None:
     memset(&raw, 0, sizeof(raw))
     raw.channel, raw.fragment, raw.kind, raw.stream = frame.channel, frame.fragment, frame.kind, frame.stream
     raw.compressed = frame.compressed
-    raw.number, raw.index, raw.count, raw.newest = frame.number, frame.index, frame.count, frame.newest
+    raw.number, raw.message, raw.newest = frame.number, frame.message, frame.newest
+    raw.index, raw.count = frame.index, frame.count
     raw.payload = &payload[0] if payload.shape[0] else NULL
     raw.length = payload.shape[0]
     room = bytearray(capacity)

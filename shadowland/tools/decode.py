@@ -197,7 +197,9 @@ def frame_fields(frame: message.Fields) -> Decoded:
     if said["channel"] == "control":
         return said | control_fields(frame)
     if said["channel"] == "reliable":
-        said |= {"stream": frame.stream, "number": frame.number}
+        said |= {"stream": frame.stream, "number": frame.number, "message": frame.message}
+    if said["channel"] == "unordered":
+        said |= {"number": frame.number} | ({"message": frame.message} if frame.fragment else {})
     if frame.compressed:
         said["compressed"] = True
     if frame.fragment:

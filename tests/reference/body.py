@@ -5,7 +5,7 @@ from struct import unpack
 from tests.reference import varint
 
 NONE, BAD_FRAME, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, BAD_FRAGMENT = 0, 20, 21, 22, 28
-UNRELIABLE, RELIABLE, LATEST, INPUT, SNAPSHOT, CONTROL = 0, 1, 3, 4, 5, 7
+UNRELIABLE, RELIABLE, UNORDERED, LATEST, INPUT, SNAPSHOT, CONTROL = 0, 1, 2, 3, 4, 5, 7
 ARGUMENTS = {0: 0, 1: 8, 2: 16, 3: 1, 4: 8, 5: 8}                  # control code -> bytes of its arguments
 
 
@@ -17,6 +17,7 @@ class Frame:
     kind: int = 0
     stream: int = 0
     number: int = 0
+    message: int = 0
     index: int = 0
     count: int = 0
     newest: int = 0
@@ -67,11 +68,11 @@ def read_frames(data: bytes) -> list[Frame]:
 def read_frame(data: bytes) -> Frame:
     head, rest = data[0], data[1:]
     channel, fragment = head & 7, bool(head & 8)
-    if channel in (2, 6):
+    if channel == 6:
         return Frame(UNKNOWN_CHANNEL, channel)
     if head & 0x10 and channel not in (UNRELIABLE, LATEST):
         return Frame(BAD_FRAME, channel)
-    if head & 0xE0 or (fragment and channel not in (UNRELIABLE, RELIABLE)):
+    if head & 0xE0 or (fragment and channel not in (UNRELIABLE, RELIABLE, UNORDERED)):
         return Frame(BAD_FRAME, channel)
     if channel == SNAPSHOT:
         return Frame(NONE, channel, payload=rest)
@@ -86,21 +87,27 @@ def read_frame(data: bytes) -> Frame:
             return Frame(BAD_FRAGMENT, channel)
         number = unpack("<H", rest[:2])[0]
         return Frame(NONE, channel, True, number=number, index=rest[2], count=rest[3], payload=rest[4:])
-    stream = number = 0
+    stream = number = message = 0
     if channel == RELIABLE:
-        if len(rest) < 3 or rest[0] not in (0, 8):
+        if len(rest) < 5 or rest[0] > 8:
             return Frame(BAD_FRAME, channel)
-        stream, number, rest = rest[0], unpack("<H", rest[1:3])[0], rest[3:]
+        (stream, number, message), rest = unpack("<BHH", rest[:5]), rest[5:]
+    elif channel == UNORDERED:
+        if len(rest) < (4 if fragment else 2):
+            return Frame(BAD_FRAME, channel)
+        number, rest = unpack("<H", rest[:2])[0], rest[2:]
         if fragment:
-            index, count = unpack("<HH", rest[:4]) if len(rest) >= 4 else (0, 0)
-            if count < 2 or index >= count:
-                return Frame(BAD_FRAGMENT, channel)
-            return Frame(NONE, channel, True, stream=stream, number=number, index=index, count=count, payload=rest[4:])
+            message, rest = unpack("<H", rest[:2])[0], rest[2:]
+    if fragment:
+        index, count = unpack("<HH", rest[:4]) if len(rest) >= 4 else (0, 0)
+        if count < 2 or index >= count:
+            return Frame(BAD_FRAGMENT, channel)
+        return Frame(NONE, channel, True, 0, stream, number, message, index, count, payload=rest[4:])
     if not rest:
         return Frame(BAD_FRAME, channel)
     if not 1 <= rest[0] <= 200:
         return Frame(UNKNOWN_MESSAGE, channel)
-    return Frame(NONE, channel, kind=rest[0], stream=stream, number=number, payload=rest[1:])
+    return Frame(NONE, channel, False, rest[0], stream, number, message, payload=rest[1:])
 
 
 def read_input(data: bytes) -> Frame:

@@ -15,7 +15,7 @@ from tests.reference import ack, aegis, cookie, keys, noise
 
 VERSION = 1
 HELLO, COOKIE, VERSIONS, CONNECT, ACCEPTED, REJECTED = 1, 2, 3, 4, 5, 6
-UNRELIABLE, RELIABLE, LATEST, INPUT, SNAPSHOT, CONTROL = 0, 1, 3, 4, 5, 7
+UNRELIABLE, RELIABLE, UNORDERED, LATEST, INPUT, SNAPSHOT, CONTROL = 0, 1, 2, 3, 4, 5, 7
 SCHEMA_MISMATCH, BAD_TOKEN = 6, 16
 CONFIRM, PING, PONG, CLOSE, PATH_CHALLENGE, PATH_RESPONSE = 0, 1, 2, 3, 4, 5
 AUTHENTICATE, AUTHENTICATED, CHALLENGE, ANSWER = 10, 11, 20, 21
@@ -86,6 +86,18 @@ def frames(data: bytes) -> Iterator[bytes]:
             assert at + length <= len(data), "a frame is longer than what is left"
             yield data[at:at + length]
             at += length
+
+
+def unit(number: int, message: int, payload: bytes, index: int = 0, count: int = 0, stream: int | None = 0) -> bytes:
+    """A reliable frame; stream None: unordered. `count` 0: the payload is a whole message, kind and all."""
+    head = (UNORDERED if stream is None else RELIABLE) | (FRAGMENT if count else 0)
+    fields = bytes([head]) if stream is None else bytes([head, stream])
+    fields += struct.pack("<H", number & 0xFFFF)
+    if stream is not None or count:
+        fields += struct.pack("<H", message & 0xFFFF)
+    if count:
+        fields += struct.pack("<HH", index, count)
+    return fields + payload
 
 
 def prologue(connect: bytes) -> bytes:

@@ -84,9 +84,9 @@ def test_the_document_has_exactly_the_keys_with_their_defaults_and_ranges() -> N
 
 
 def test_every_limit_reaches_the_server() -> None:
-    settings = config.load({}, environment={"SHADOWLAND_IDLE_TIMEOUT_S": "2.5", "SHADOWLAND_SESSION_BLOCKS": "64"})
+    settings = config.load({}, environment={"SHADOWLAND_IDLE_TIMEOUT_S": "2.5", "SHADOWLAND_SESSION_BLOCKS": "2720"})
     passed = config.limits(settings)
-    assert passed["idle_timeout_us"] == 2_500_000 and passed["session_blocks"] == 64
+    assert passed["idle_timeout_us"] == 2_500_000 and passed["session_blocks"] == 2720
     names = {key.name for key in config.KEYS.values() if key.section in ("limits", "security")}
     names -= {"capacity", "entities"}
     assert {re.sub(r"_s$", "_us", name) for name in names} == passed.keys()

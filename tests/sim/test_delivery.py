@@ -80,7 +80,7 @@ def test_reliable_messages_arrive_exactly_once_and_in_order(seed: int, link: Lin
         assert peer.endpoint.stats(handle)["units_waiting"] == 0
 
 
-def test_messages_of_every_length_up_to_64_kib_survive_forty_percent_loss() -> None:
+def test_messages_of_every_length_up_to_256_kib_survive_forty_percent_loss() -> None:
     pair = Pair(3).join()
     pair.link(WORST)
     lengths = [0, 1, 958, 959, 960, 961, 1919, 1920, 5000, RELIABLE_LIMIT]

@@ -74,13 +74,13 @@ def test_a_message_as_long_as_allowed_fits_into_the_smallest_limits() -> None:
         with pytest.raises(UsageError, match=name):
             Endpoint("client", capacity=1, seed=bytes(32), **{name: 64})    # type: ignore[arg-type]
     tight = Endpoint("server", capacity=2, seed=b"t" * 32, identity_secret=b"k" * 32, schema_hash=7, inbox_records=1,
-                     inbox_bytes=65_536, blocks=788, session_blocks=788)
+                     inbox_bytes=262_144, blocks=2720 + 32, session_blocks=2720)
     pair = Pair(server=tight).join()
     pair.link(Link(loss=0.3, delay_us=10_000))
     for i in range(3):
-        pair.client.endpoint.send(pair.handle, RELIABLE, 1, bytes([i]) * 65_535)
-        pair.run(8_000_000)
-    assert pair.server.payloads(pair.session, RELIABLE) == [bytes([i]) * 65_535 for i in range(3)]
+        pair.client.endpoint.send(pair.handle, RELIABLE, 1, bytes([i]) * 262_143)
+        pair.run(16_000_000)
+    assert pair.server.payloads(pair.session, RELIABLE) == [bytes([i]) * 262_143 for i in range(3)]
 
 
 def test_a_full_send_buffer_is_an_error_and_not_a_silent_drop() -> None:
@@ -107,8 +107,10 @@ def test_time_may_begin_at_zero() -> None:
 
 def test_a_wrong_send_is_a_usage_error() -> None:
     pair = Pair().join()
-    for channel, kind, payload in ((2, 1, b""), (6, 1, b""), (0, 0, b""), (0, 201, b""), (4, 1, bytes(61)),
-                                   (300, 1, b""), (0, 300, b""), (3, 1, bytes(997)), (1, 1, bytes(65_536))):
+    for channel, kind, payload in ((7, 1, b""), (6, 1, b""), (0x81, 1, b""), (0x12, 1, b""), (9, 1, b""),
+                                   (0, 0, b""), (0, 201, b""), (4, 1, bytes(61)),
+                                   (300, 1, b""), (0, 300, b""), (3, 1, bytes(997)),
+                                   (1, 1, bytes(262_144)), (2, 1, bytes(262_144))):
         with pytest.raises(UsageError):
             pair.client.endpoint.send(pair.handle, channel, kind, payload)
     with pytest.raises(UsageError):
@@ -124,7 +126,7 @@ def test_queue_says_of_each_record_what_became_of_it() -> None:
     records[0] = (pair.session, 0, 4, 3, 0, UNRELIABLE, 9, 0)
     records[1] = (pair.session + (1 << 32), 0, 0, 3, 0, UNRELIABLE, 9, 0)
     records[2] = (pair.session, 0, 60, 5, 0, UNRELIABLE, 9, 0)          # beyond the arena
-    records[3] = (pair.session, 0, 0, 1, 0, 2, 9, 0)
+    records[3] = (pair.session, 0, 0, 1, 0, 6, 9, 0)
     records[4] = (pair.session, 0, 64, 0, 0, UNRELIABLE, 8, 0)          # empty, at its end
     assert pair.server.endpoint.queue(records, arena) == 3
     assert list(records["flags"]) == [0, 1, 3, 4, 0]

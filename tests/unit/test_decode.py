@@ -103,8 +103,9 @@ def test_less_than_a_header_is_no_datagram() -> None:
             decode(bytes(length))
 
 
-FRAMES = bytes.fromhex("05050a02" "0300076800" "06010000010968" "0a090005000000020061" "62" "0a0409ff000202abcd01ef"
-                       "0708341201036162" "0405aabbcc" "0a07010807060504030201" "03070304" "0102")
+FRAMES = bytes.fromhex("05050a02" "0300076800" "080100000102000968" "0c0900050003000000020061" "62" "05020001" "0968"
+                       "0a0409ff000202abcd01ef" "0708341201036162" "0405aabbcc" "0a07010807060504030201"
+                       "03070304" "0106")
 
 
 def test_a_body_with_every_sort_of_frame() -> None:
@@ -113,8 +114,9 @@ def test_a_body_with_every_sort_of_frame() -> None:
     assert found["acks"] == {"newest_low_bits": 5, "bits": 8, "delay_us": 2560, "also_received_before_newest": [2]}
     plain = [
         {"channel": "unreliable", "kind": 7, "payload": "68"},
-        {"channel": "reliable", "stream": 0, "number": 256, "kind": 9, "payload": "68"},
-        {"channel": "reliable", "stream": 0, "number": 5, "index": 0, "count": 2, "part": "6162"},
+        {"channel": "reliable", "stream": 0, "number": 256, "message": 2, "kind": 9, "payload": "68"},
+        {"channel": "reliable", "stream": 0, "number": 5, "message": 3, "index": 0, "count": 2, "part": "6162"},
+        {"channel": "unordered", "number": 256, "kind": 9, "payload": "68"},
         {"channel": "input", "kind": 9, "newest": 255, "inputs": ["abcd", "ef"]},
         {"channel": "unreliable", "fragment_id": 0x1234, "index": 1, "count": 3, "part": "6162"},
         {"channel": "snapshot", "payload": "aabbcc"},

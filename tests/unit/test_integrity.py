@@ -51,8 +51,8 @@ def challenges(desk: Desk, session: protocol.Sealed, seconds: int = 100) -> list
             checks.sweep(desk.endpoint, desk.now_us)
             for datagram in desk.wait(SECOND // 4):
                 for content in session.receive(datagram):
-                    if content[0] == protocol.RELIABLE and content[4] == protocol.CHALLENGE:
-                        found.append(((desk.now_us - begin) / SECOND, content[5:]))
+                    if content[0] == protocol.RELIABLE and content[6] == protocol.CHALLENGE:
+                        found.append(((desk.now_us - begin) / SECOND, content[7:]))
         desk.give(session.packet(bytes([protocol.CONTROL, protocol.PING]) + bytes(8)))
         if found:
             return found
@@ -109,7 +109,7 @@ def test_the_deadline_counts_from_the_acknowledgment() -> None:
     while True:                                     # without acknowledging anything
         checks.sweep(desk.endpoint, desk.now_us)
         contents = [content for datagram in desk.wait(SECOND // 4) for content in session.receive(datagram)]
-        asked = [content[5:] for content in contents if content[0] == protocol.RELIABLE]
+        asked = [content[7:] for content in contents if content[0] == protocol.RELIABLE]
         if asked:
             break
         desk.give(session.packet(bytes([protocol.CONTROL, protocol.PING]) + bytes(8)))
@@ -190,7 +190,7 @@ def asked(challenge: bytes, files: bytes | None) -> tuple[Desk, protocol.Sealed,
     assert server.session is not None
     desk.give(server.session.packet(control(0, protocol.CHALLENGE, challenge)), SERVER)
     contents = [content for datagram in desk.wait(SECOND // 10) for content in server.session.receive(datagram)]
-    answers = [content[5:] for content in contents if content[0] == protocol.RELIABLE and content[4] == protocol.ANSWER]
+    answers = [content[7:] for content in contents if content[0] == protocol.RELIABLE and content[6] == protocol.ANSWER]
     return desk, server.session, server.noise.exporter(), answers
 
 

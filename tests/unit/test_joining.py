@@ -1,5 +1,4 @@
 """State joining: credentials and nothing else until the application takes them; each mistake closes."""
-import struct
 
 import pytest
 
@@ -34,7 +33,7 @@ def asking(joining: int = 8, capacity: int = 16) -> Desk:
 
 def control(number: int, kind: int, data: bytes = b"") -> bytes:
     """A unit of the control stream."""
-    return struct.pack("<BBH", protocol.RELIABLE, 8, number) + bytes([kind]) + data
+    return protocol.unit(number, number, bytes([kind]) + data, stream=8)
 
 
 def said(desk: Desk, session: protocol.Sealed, us: int = 100_000) -> list[bytes]:
@@ -79,8 +78,8 @@ def test_credentials_of_any_size(size: int) -> None:
 
 def fragments(kind: int, data: bytes) -> list[bytes]:
     parts = [(bytes([kind]) + data)[at:at + 960] for at in range(0, len(data) + 1, 960)]
-    return [struct.pack("<BBHHH", protocol.RELIABLE | protocol.FRAGMENT, 8, i, i, len(parts)) + part
-            for i, part in enumerate(parts)]
+    count = len(parts) if len(parts) > 1 else 0
+    return [protocol.unit(i, 0, part, i, count, stream=8) for i, part in enumerate(parts)]
 
 
 @pytest.mark.parametrize(("size", "fine"), [(1023, True), (1024, True), (1025, False), (4095, False)])

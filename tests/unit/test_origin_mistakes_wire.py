@@ -84,7 +84,7 @@ def test_the_checksum_is_not_recognised_by_a_byte_of_another_field() -> None:
     a frame ends: whatever channel, flags and payload hold, nothing of a session body is taken for a checksum.
     """
     payload = bytes.fromhex("aabbccdd")
-    frame = message.Fields(DropReason.NONE, 5, False, 0, 0, 0, 0, 0, 0, payload)
+    frame = message.Fields(DropReason.NONE, 5, False, 0, 0, 0, 0, 0, 0, 0, payload)
     packed = message.pack(frame) or b""
     trailed = packed + crc32c.checksum(packed).to_bytes(4, "little")
     assert message.frames(packed)[0].payload == payload

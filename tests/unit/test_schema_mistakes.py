@@ -155,8 +155,8 @@ MISTAKES: dict[str, tuple[Callable[[], type], str, str]] = {
       "Thing: it may take 998 bytes, channel 'latest'", "reliable"),
     "parts": (body(A[str, sl.MaxLen(3840)], **MESSAGE),
       "Thing: it may take 15362 bytes, channel 'unreliable'", "reliable"),
-    "long message": (body(A[str, sl.MaxLen(16384)], channel="reliable", **MESSAGE),
-      "carries 65535", "shorten its texts"),
+    "long message": (body(A[str, sl.MaxLen(65536)], channel="reliable", **MESSAGE),
+      "carries 262143", "shorten its texts"),
 }
 
 

@@ -22,11 +22,10 @@ def live() -> tuple[Desk, protocol.Sealed]:
 Live = tuple[Desk, protocol.Sealed]
 
 
-def unit(number: int, payload: bytes, index: int = 0, count: int = 0, stream: int = 0) -> bytes:
-    """A frame of the reliable channel."""
-    head = RELIABLE | (protocol.FRAGMENT if count else 0)
-    part = struct.pack("<HH", index, count) if count else b""
-    return bytes([head, stream]) + struct.pack("<H", number & 0xFFFF) + part + payload
+def unit(number: int, payload: bytes, index: int = 0, count: int = 0, stream: int | None = 0,
+         message: int | None = None) -> bytes:
+    """A reliable frame; left out, the message has the number of the unit."""
+    return protocol.unit(number, number if message is None else message, payload, index, count, stream)
 
 
 def inputs(newest: int, payloads: list[bytes], kind: int = 1) -> bytes:
@@ -152,7 +151,7 @@ def test_a_malformed_ack_block_drops_the_whole_body(live: Live, block: bytes) ->
 def test_a_bad_message_never_harms_the_next_one(live: Live) -> None:
     """origin.md: markers collided with payload; here each message has a length."""
     desk, session = live
-    bad = [b"\2", b"\6abc", b"\x08", b"\x08\1\0\0", b"\x10\1x", b"\x80\1x", b"\0", b"\0\0x", b"\0\xc9x", b"\3", b"\3\0",
+    bad = [b"\6", b"\6abc", b"\x08", b"\x08\1\0\0", b"\x10\1x", b"\x80\1x", b"\0", b"\0\0x", b"\0\xc9x", b"\3", b"\3\0",
            b"\4", b"\5x", b"\7", b"\7\0x", b"\7\1", b"\7\2\0", b"\7\3", b"\7\x09", inputs(1, []), inputs(1, [b"x"] * 9),
            inputs(1, [b"x"], kind=0), inputs(1, [bytes(61)]), inputs(1, [b"x"]) + b"y", inputs(1, [b"xyz"])[:-1]]
     for content in bad:
@@ -163,7 +162,7 @@ def test_a_bad_message_never_harms_the_next_one(live: Live) -> None:
 
 
 @pytest.mark.parametrize("content, reason", [
-    (b"\2", DropReason.UNKNOWN_CHANNEL), (b"\6", DropReason.UNKNOWN_CHANNEL), (b"\x14\1", DropReason.BAD_FRAME),
+    (b"\6", DropReason.UNKNOWN_CHANNEL), (b"\x14\1", DropReason.BAD_FRAME),
     (b"\x10\1", DropReason.BAD_COMPRESSION),
     (b"\0\0", DropReason.UNKNOWN_MESSAGE), (b"\0\xc9", DropReason.UNKNOWN_MESSAGE), (b"\5x", DropReason.UNEXPECTED),
     (b"\x08\1\0\0\2", DropReason.BAD_FRAGMENT), (b"\7\x09", DropReason.BAD_FRAME),
@@ -196,16 +195,26 @@ def test_padding_is_passed_over(live: Live) -> None:
 
 
 @pytest.mark.parametrize("content, reason", [
-    (unit(128, b"\1x"), DisconnectReason.FLOW_VIOLATION), (unit(30000, b"\1x"), DisconnectReason.FLOW_VIOLATION),
+    (unit(256, b"\1x"), DisconnectReason.FLOW_VIOLATION), (unit(30000, b"\1x"), DisconnectReason.FLOW_VIOLATION),
     (unit(65535, b"\1x"), DisconnectReason.FLOW_VIOLATION), (b"\1", DisconnectReason.PROTOCOL_VIOLATION),
-    (b"\1\0\0", DisconnectReason.PROTOCOL_VIOLATION), (b"\1\1\0\0\1x", DisconnectReason.PROTOCOL_VIOLATION),
-    (b"\x11\0\0\0\1x", DisconnectReason.PROTOCOL_VIOLATION), (b"\x21\0\0\0\1x", DisconnectReason.PROTOCOL_VIOLATION),
+    (b"\1\0\0\0\0", DisconnectReason.PROTOCOL_VIOLATION), (b"\2\0", DisconnectReason.PROTOCOL_VIOLATION),
+    (b"\x11\0\0\0\0\0\1x", DisconnectReason.PROTOCOL_VIOLATION), (b"\x12\0\0\1x", DisconnectReason.PROTOCOL_VIOLATION),
+    (b"\x21\0\0\0\0\0\1x", DisconnectReason.PROTOCOL_VIOLATION),
     (unit(0, b"\1x", 0, 1), DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, b"\1x", 0, 1, stream=None), DisconnectReason.PROTOCOL_VIOLATION),
     (unit(0, b"\1x", 2, 2), DisconnectReason.PROTOCOL_VIOLATION),
-    (unit(0, b"\1x", 0, 70), DisconnectReason.PROTOCOL_VIOLATION),
-    (unit(0, b"\1x", 1, 2), DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, bytes(960), 0, 275), DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, bytes(65), 273, 274), DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, bytes(960), 0, 65535), DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, bytes(959), 0, 2), DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, b"", 1, 2), DisconnectReason.PROTOCOL_VIOLATION),
     (unit(0, bytes(961)), DisconnectReason.PROTOCOL_VIOLATION),
-    (b"\x09\0\0\0\0\0", DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, bytes(961), stream=None), DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, b"\1x", message=256), DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, b"\1x", message=65535), DisconnectReason.PROTOCOL_VIOLATION),
+    (b"\x09\0\0\0\0\0\0\0\2", DisconnectReason.PROTOCOL_VIOLATION),
+    (b"\x0a\0\0\0\0\0\0\2", DisconnectReason.PROTOCOL_VIOLATION),
+    (unit(0, bytes(960), 0, 6, stream=8), DisconnectReason.PROTOCOL_VIOLATION),
     (unit(0, b"\xc8no such control message", stream=8), DisconnectReason.PROTOCOL_VIOLATION),
     (unit(0, b"", stream=8), DisconnectReason.PROTOCOL_VIOLATION),
     (unit(0, b"\1x", stream=9), DisconnectReason.PROTOCOL_VIOLATION),
@@ -219,8 +228,8 @@ def test_a_bad_reliable_head_ends_the_session(live: Live, content: bytes, reason
     assert desk.endpoint.counters["blocks_used"] == 0
 
 
-@pytest.mark.parametrize("second", [unit(1, b"x", 0, 2), unit(1, b"x", 1, 3), unit(1, b"\1x"),
-                                    unit(1, b"x", 1, 2, stream=8)])
+@pytest.mark.parametrize("second", [unit(1, bytes(960), 0, 2, message=0), unit(1, bytes(960), 1, 3, message=0),
+                                    unit(1, b"\1x", message=0)])
 def test_fragments_that_do_not_belong_together_end_the_session(live: Live, second: bytes) -> None:
     desk, session = live
     desk.give(session.packet(unit(0, b"\1" + bytes(959), 0, 2)))
@@ -240,7 +249,8 @@ def test_a_declared_size_allocates_nothing_and_duplicates_are_no_progress(live: 
 
 def test_a_session_ends_when_the_peer_says_so_and_forgets_at_once(live: Live) -> None:
     desk, session = live
-    desk.give(session.packet(unit(0, b"\1held", 0, 2), bytes([CONTROL, protocol.CLOSE, DisconnectReason.CLIENT_LEFT])))
+    close = bytes([CONTROL, protocol.CLOSE, DisconnectReason.CLIENT_LEFT])
+    desk.give(session.packet(unit(0, b"\1" + bytes(959), 0, 2), close))
     assert desk.events[-1][::2] == (LEFT, DisconnectReason.CLIENT_LEFT)
     assert desk.endpoint.live == desk.endpoint.counters["blocks_used"] == 0
     assert desk.give(session.packet(b"\0\1x"))[0] == DropReason.UNKNOWN_CONNECTION

@@ -14,6 +14,7 @@ class Fields:
     kind: int
     stream: int
     number: int
+    message: int
     index: int
     count: int
     newest: int
