@@ -3,7 +3,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cython cimport final
 from libc.string cimport memcpy
 
-from shadowland._core.base.records cimport address_parse
+from shadowland._core.base.records cimport Datagram, address_format, address_parse
 from shadowland._core.guard.bans cimport (
     BAN_CAUSE_OPERATOR,
     Ban,
@@ -15,7 +15,19 @@ from shadowland._core.guard.bans cimport (
 )
 from shadowland._core.guard.network cimport TAG_IPV4
 from shadowland._core.guard.sources cimport HASH_KEY, SOURCE_BUCKETS, sources_clear, sources_free, sources_init
-from shadowland._core.guard.waiting cimport WAITING_MOST, waiting_free, waiting_init
+from shadowland._core.guard.waiting cimport (
+    WAITING_MOST,
+    WAITING_SIZE,
+    Parked,
+    parked_fill,
+    waiting_find,
+    waiting_free,
+    waiting_init,
+    waiting_key,
+    waiting_put,
+    waiting_same,
+    waiting_take,
+)
 
 from shadowland._core.base.errors import UsageError
 
@@ -235,6 +247,32 @@ cdef class Guard:
         cdef Address address
         address_parse(&address, host, 0)
         return bool(guard_banned(&self.state, &address, now_us))
+
+    def park(self, host: str, port: int, data: bytes) -> bool | None:
+        """Let a datagram wait: True if it does, or took the place of the client's earlier one; None if the very same
+        waits; False if there is no room."""
+        cdef Datagram datagram
+        cdef Parked* parked
+        if len(data) > WAITING_SIZE:
+            return False
+        memset(&datagram, 0, sizeof(Datagram))
+        address_parse(&datagram.remote, host, port)
+        datagram.length = <uint32_t>len(data)
+        parked = waiting_find(&self.state.waiting, waiting_key(&self.state.waiting, &datagram.remote),
+                              &datagram.remote)
+        if parked == NULL:
+            return bool(waiting_put(&self.state.waiting, <const uint8_t*>PyBytes_AS_STRING(data), &datagram))
+        if waiting_same(parked, <const uint8_t*>PyBytes_AS_STRING(data), datagram.length):
+            return None
+        parked_fill(parked, <const uint8_t*>PyBytes_AS_STRING(data), &datagram)
+        return True
+
+    def unpark(self) -> tuple[tuple[str, int], bytes] | None:
+        """Take out who has waited longest: (address, datagram)."""
+        cdef Parked* parked = waiting_take(&self.state.waiting)
+        if parked == NULL:
+            return None
+        return address_format(&parked.datagram.remote), (<const char*>parked.data)[:parked.datagram.length]
 
     def tell(self, now_us: int) -> bool:
         """Whether a banned client may be told now; it is paid for."""

@@ -139,6 +139,37 @@ def test_bans_are_a_dictionary(plan: list[tuple[bool, int, int]]) -> None:
     assert len(ours.bans(50)) == sum(until > 50 for until in model.values())
 
 
+def test_a_ban_survives_the_end_of_any_other() -> None:
+    """At half load many share a home; each is lifted in turn and all the rest must still be found."""
+    for gone in range(64):
+        ours = guard.Guard(KEY, bans=64)
+        for i in range(64):
+            ours.ban(f"10.0.0.{i}", False, 99, 0)
+        assert ours.unban(f"10.0.0.{gone}", False)
+        assert [ours.banned(f"10.0.0.{i}", 1) for i in range(64)] == [i != gone for i in range(64)]
+
+
+texts = st.sampled_from([b"", b"a", b"b", bytes(1500), b"x" * 1500, bytes(1501)])
+callers = st.tuples(st.sampled_from(["10.0.0.1", "10.0.0.2", "::1"]), st.sampled_from([1, 2]))
+
+
+@given(st.integers(1, 5), st.lists(st.one_of(st.none(), st.tuples(callers, texts)), max_size=60))
+def test_who_waits_is_an_ordered_dictionary(capacity: int, plan: list[tuple[tuple[str, int], bytes] | None]) -> None:
+    ours, model = guard.Guard(KEY, waiting=capacity), dict[tuple[str, int], bytes]()
+    for step in plan:
+        if step is None:
+            first = next(iter(model), None)
+            assert ours.unpark() == (None if first is None else (first, model.pop(first)))
+            continue
+        caller, data = step
+        if len(data) > 1500 or (caller not in model and len(model) == capacity):
+            assert ours.park(*caller, data) is False
+        else:
+            assert ours.park(*caller, data) is (None if model.get(caller) == data else True)
+            model[caller] = data                            # a later one keeps the place of the earlier
+        assert ours.waiting == len(model)
+
+
 def test_a_reload_forgives_debts_and_keeps_bans_and_hits() -> None:
     ours, buckets = guard.Guard(KEY), guard.Buckets()
     rule = one(reference.SESSION, reference.PACKETS, unit=10**9, depth=10**9)
