@@ -175,7 +175,13 @@ def test_a_slot_that_is_taken_again_starts_anew() -> None:
     session, key = playing(desk)
     _, challenge = challenges(desk, session)[0]
     desk.give(session.packet(bytes([protocol.CONTROL, protocol.CLOSE, 1])))
-    session, _ = playing(desk, number=2)
+    session, key = playing(desk, number=2)
+    when, fresh = challenges(desk, session)[0]      # not judged by what the one before was asked
+    assert fresh != challenge and when >= 29
+    desk.give(session.packet(control(0, protocol.ANSWER, answer(key, fresh))))
+    assert checks.counts(desk.endpoint) == (1, 0)
+    desk.give(session.packet(bytes([protocol.CONTROL, protocol.CLOSE, 1])))
+    session, _ = playing(desk, number=3)
     desk.give(session.packet(control(0, protocol.ANSWER, answer(key, challenge))))      # not asked yet
     assert close_of(desk, session) == DisconnectReason.PROTOCOL_VIOLATION
 
