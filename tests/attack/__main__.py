@@ -18,7 +18,7 @@ ATTACKS: dict[str, Callable[[float], Row]] = {attack.__name__: attack for attack
     strangers.hello_flood, strangers.hello_flood_unbounded, strangers.connect_flood, strangers.session_flood,
     strangers.cookie_theft, strangers.amplification, strangers.slow_handshakes,
     strangers.half_open_crowd, members.replay_and_tampering, members.spoofed_close, members.fragment_bomb,
-    members.greedy_member, members.flooding_member, members.forged_blame,
+    members.greedy_member, members.flooding_member, members.forged_blame, members.unvalidated_path,
 )}
 
 

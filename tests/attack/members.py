@@ -183,6 +183,29 @@ def forged_blame(seconds: float) -> Row:
                 "held": alive and after["bans"] == 0 and not rules.keys() - {"hellos"}}
 
 
+def unvalidated_path(seconds: float) -> Row:
+    """A member's packets from an address that never answers: the server sends it at most three times what came."""
+    with Rig() as rig:
+        factors = []
+        for number, count in enumerate((1, 3, 20)):
+            member, elsewhere = Intruder(rig, 1 + number), Intruder(rig, 300 + number)
+            session = member.joined()
+            for _ in range(count):
+                elsewhere.say(session.packet(bytes([protocol.CONTROL, protocol.PING]) + bytes(8)))
+                member.take(0.02)
+            heard, end = 0, time.monotonic() + min(seconds, 3.0)
+            while time.monotonic() < end:
+                heard += sum(map(len, elsewhere.hear(0.1)))
+                member.take(0.05)
+            factors.append(round(heard / elsewhere.sent, 2))
+            alive = _alive(member)
+            for intruder in (member, elsewhere):
+                intruder.close()
+            if not alive:
+                break
+        return {"bytes_out_per_byte_in": factors, "session_alive": alive, "held": alive and max(factors) <= 3.0}
+
+
 def greedy_member(seconds: float) -> Row:
     """A member that says a hundred times what its class allows (50 a second), beside honest players."""
     with Rig(PLAYERS) as rig:
