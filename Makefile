@@ -111,8 +111,7 @@ soak: build ## 200 sessions over bad networks, simulated and real: make soak SEC
 	@$(BIN)/python -m tests.soak.soak --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 nightly: build ## the state machine of sessions, 10,000 examples; SEED= for the same ones again
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q -rP $(if $(SEED),--hypothesis-seed=$(SEED)) \
-		tests/sim/test_machine.py
+	@SHADOWLAND_SEED=$(SEED) HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q -rP tests/sim/test_machine.py
 
 bench: build ## measure: make bench NAME=echo ARGS="--rounds 5", its JSON line last
 	@$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
