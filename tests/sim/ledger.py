@@ -32,6 +32,8 @@ class Way:
         self.seen: dict[int, set[int]] = {}             # what may come in any order but once, above `floor`
         self.floor: Counter[int] = Counter()            # every number below it came, or is too old to
         self.tokens: set[int] = set()                   # snapshots of which nobody has told the end
+        self.tickets: set[int] = set()                  # reliable messages of which nobody has told the end
+        self.last_ticket = 0
 
     def next(self, channel: int, size: int, stream: int = 0) -> bytes:
         """The next message; it counts once it was `add`ed. The head comes on top of `size`."""
@@ -50,11 +52,21 @@ class Way:
         """Token of the next snapshot."""
         return self.said[SNAPSHOT * STREAMS] + 1
 
-    def hear(self, channel: int, payload: bytes) -> None:
-        """A message came: was it said, and may it come now?"""
+    def ticket(self) -> int:
+        """Ticket of the next reliable message; it counts once `begin` took it."""
+        return self.last_ticket + 1
+
+    def begin(self, ticket: int) -> None:
+        """A message with this ticket was taken."""
+        self.last_ticket = ticket
+        self.tickets.add(ticket)
+
+    def hear(self, code: int, payload: bytes) -> None:
+        """A message came on channel + 16 × stream: was it said, and may it come now?"""
+        channel, stream = code & 15, code >> 4
         number, session, lane, size = HEAD.unpack_from(payload)
         what = f"session {self.session}, channel {channel}, lane {lane}: number {number}"
-        assert session == self.session and lane // STREAMS == channel, f"{what} is of session {session}"
+        assert session == self.session and lane == channel * STREAMS + stream, f"{what} is of session {session}"
         assert number < self.said[lane], f"{what} was never said"
         assert payload[HEAD_BYTES:] == filler(number, lane, size), f"{what} came changed"
         self.heard[lane] += 1
@@ -86,9 +98,9 @@ class Way:
 
     @property
     def owed(self) -> int:
-        """Reliable messages that have not come yet, and snapshots of which nobody has told the end."""
+        """Reliable messages that have not come yet, and messages of which nobody has told the end."""
         reliable = (lane for lane in self.said if lane // STREAMS in (RELIABLE, UNORDERED))
-        return sum(self.said[lane] - self.heard[lane] for lane in reliable) + len(self.tokens)
+        return sum(self.said[lane] - self.heard[lane] for lane in reliable) + len(self.tokens) + len(self.tickets)
 
 
 def session_of(payload: bytes) -> int:

@@ -11,9 +11,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.status import DisconnectReason, DropReason
+from shadowland._core.endpoint.endpoint import RELIABLE_LIMIT
 from shadowland.errors import CapacityError
 from shadowland.testing import Link, Network, normal, pareto, uniform
-from tests.sim.ledger import INPUT, LATEST, RELIABLE, SNAPSHOT, STREAMS, UNRELIABLE, Way, session_of
+from tests.sim.ledger import (
+    HEAD_BYTES,
+    INPUT,
+    LATEST,
+    RELIABLE,
+    SNAPSHOT,
+    STREAMS,
+    UNORDERED,
+    UNRELIABLE,
+    Way,
+    session_of,
+)
 from tests.sim.peers import (
     JOINED,
     LEFT,
@@ -27,7 +39,9 @@ from tests.sim.peers import (
     new_server,
 )
 
-KIND, MIGRATED = 9, 7
+KIND, DELIVERED, UNDELIVERED, MIGRATED = 9, 5, 6, 7
+PART = 960 - HEAD_BYTES                                 # about where a message is cut in two
+LONGEST = RELIABLE_LIMIT - HEAD_BYTES
 Address = tuple[str, int]
 CLIENTS = 2
 PLACES = [("10.0.0.2", 40000), ("10.0.0.3", 40000)]
@@ -125,17 +139,20 @@ class Everything(RuleBasedStateMachine):
         for i in range(ticks):
             for player in range(CLIENTS) if i % every == 0 else ():
                 for up in (True, False):
-                    for channel in (RELIABLE, UNRELIABLE, LATEST):
-                        self.say(player, up, channel, size)
+                    for channel in (RELIABLE, UNORDERED, UNRELIABLE, LATEST):
+                        self.say(player, up, channel, size, i % STREAMS if channel == RELIABLE else 0)
                 self.say(player, True, INPUT, 20)
                 self.say(player, False, SNAPSHOT, size)
             self.pass_time(1)
 
     @rule(player=st.integers(0, CLIENTS - 1), up=st.booleans(), count=st.sampled_from([1, 5, 40, 150]),
-          size=st.sampled_from([0, 30, 500, 938, 939, 3_000, 60_000]))
-    def say_reliable(self, player: int, up: bool, count: int, size: int) -> None:
-        for _ in range(count if size < 3_000 else 2):
-            self.say(player, up, RELIABLE, size)
+          size=st.sampled_from([0, 30, 500, PART - 1, PART, 3_000, 60_000, LONGEST]),
+          lanes=st.lists(st.integers(-1, STREAMS - 1), min_size=1, max_size=4))
+    def say_reliable(self, player: int, up: bool, count: int, size: int, lanes: list[int]) -> None:
+        """Over several streams in turns; -1 is the class without order."""
+        for i in range(count if size < 3_000 else 2):
+            stream = lanes[i % len(lanes)]
+            self.say(player, up, UNORDERED if stream < 0 else RELIABLE, size, max(stream, 0))
 
     @rule(player=st.integers(0, CLIENTS - 1), up=st.booleans(), channel=st.sampled_from([UNRELIABLE, LATEST]),
           count=st.integers(1, 8), size=st.sampled_from([0, 100, 900, 3_000]))
@@ -156,21 +173,24 @@ class Everything(RuleBasedStateMachine):
             self.say(player, False, SNAPSHOT, size)
             self.pass_time(ticks)
 
-    def say(self, player: int, up: bool, channel: int, size: int) -> None:
+    def say(self, player: int, up: bool, channel: int, size: int, stream: int = 0) -> None:
         session = self.players[player]
         peer, handle, way = (self.client, session.handle, session.up) if up else \
             (self.server, session.server_handle, session.down)
         if not session.joined or (not up and not handle) or not peer.endpoint.is_live(handle):
             return
-        payload = way.next(channel, size)
+        payload = way.next(channel, size, stream)
+        ticket = way.ticket() if channel in (RELIABLE, UNORDERED) and size % 2 else 0
         try:
             if channel == SNAPSHOT:
                 peer.snapshot(handle, payload, way.token())
             else:
-                peer.endpoint.send(handle, channel, KIND, payload)
+                peer.endpoint.send(handle, channel + 16 * stream, KIND, payload, ticket)
         except CapacityError:
             return                                      # it was told so, and it was not said
-        way.add(channel)
+        way.add(channel, stream)
+        if ticket:
+            way.begin(ticket)
 
     # --- what happens to them ---------------------------------------------------------------------------------------
 
@@ -282,6 +302,10 @@ class Everything(RuleBasedStateMachine):
             # A server that heard nothing would not know who is who.
             peer.endpoint.send(session.handle, RELIABLE, KIND, session.up.next(RELIABLE, 0))
             session.up.add(RELIABLE)
+        elif event.kind in (DELIVERED, UNDELIVERED):
+            assert session is not None and side not in session.over
+            (session.up if side == "client" else session.down).tickets.remove(event.token)      # once each
+            self.went_through["delivered" if event.kind == DELIVERED else "undelivered"] += 1
         elif event.kind == MIGRATED:
             self.went_through["migrations"] += 1
         elif event.kind in (SNAPSHOT_ACKED, SNAPSHOT_LOST):
@@ -290,6 +314,7 @@ class Everything(RuleBasedStateMachine):
         elif event.kind == LEFT and session is not None:
             assert side not in session.over
             session.over.add(side)
+            assert not (session.up if side == "client" else session.down).tickets, "ends that nobody told"
             assert event.reason in self.expected(session), DisconnectReason(event.reason)
             self.went_through[f"{side} {DisconnectReason(event.reason).name}"] += 1
 

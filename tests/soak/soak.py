@@ -126,14 +126,14 @@ def simulated(seed: int, seconds: float, stopped: Callable[[], bool], sessions: 
     def advance() -> None:
         if luck.random() < 0.01:
             network.link = luck.choice(BAD)
-        if luck.random() < 0.03:
+        if luck.random() < 0.03 * sessions / SESSIONS:
             host = luck.choice(places)[0]
             cut[host] = network.now_us + int(luck.expovariate(1 / 2e6))
             network.partition(host, SERVER[0])
         for host in [host for host, end_us in cut.items() if network.now_us > end_us]:
             del cut[host]
             network.heal(host, SERVER[0])
-        if luck.random() < 0.15:
+        if luck.random() < 0.02 + 0.13 * sessions / SESSIONS:
             network.rebind(port, local=luck.choice(places), linger_us=luck.choice([0, 0, 200_000]))
             town.counts["rebinds"] += 1
         network.advance(TICK_US)

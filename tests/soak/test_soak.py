@@ -18,7 +18,7 @@ def test_a_moment_over_the_simulated_network() -> None:
 
 def test_memory_that_does_not_come_back_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soak, "REST_S", 30)
-    monkeypatch.setattr(Town, "close_all", lambda town: None)
+    monkeypatch.setattr(Town, "held", {"server blocks_used": 1})
     with pytest.raises(AssertionError, match="memory that does not come back"):
         soak.simulated(3, 0.3, never, sessions=4)
 

@@ -16,15 +16,15 @@ from shadowland._core.base.records import MESSAGE_DTYPE
 from shadowland._core.base.status import DisconnectReason, DropReason
 from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland.errors import CapacityError
-from tests.sim.ledger import INPUT, LATEST, RELIABLE, SNAPSHOT, STREAMS, UNRELIABLE, Way, session_of
+from tests.sim.ledger import INPUT, LATEST, RELIABLE, SNAPSHOT, STREAMS, UNORDERED, UNRELIABLE, Way, session_of
 
 JOINED, LEFT, SNAPSHOT_ACKED, SNAPSHOT_LOST = 1, 2, 3, 4
-KIND, MIGRATED = 9, 7
+KIND, DELIVERED, UNDELIVERED, MIGRATED = 9, 5, 6, 7
 TICK_HZ = 30
 TICK_US = 1_000_000 // TICK_HZ
 IDLE_US = 8_000_000
 FORGET_US = 60_000_000              # after which nothing of an ended session is expected at the server
-LARGE = 60_000
+LARGE = 200_000
 MEMORY = ("blocks_used", "fragment_sets")
 Address = tuple[str, int]
 
@@ -193,12 +193,14 @@ class Town:
             self._say(session, False, SNAPSHOT, int(luck() * 900))
         for up in (True, False) if session.server_handle else (True,):
             draw = luck()
+            stream = int(luck() * (STREAMS + 2))        # the last two: without order
+            reliable = (RELIABLE, stream) if stream < STREAMS else (UNORDERED, 0)
             if draw < 0.2:
-                self._say(session, up, RELIABLE, int(luck() * 120))
+                self._say(session, up, reliable[0], int(luck() * 120), reliable[1])
             elif draw < 0.22:
-                self._say(session, up, RELIABLE, int(luck() * 5_000))
+                self._say(session, up, reliable[0], int(luck() * 5_000), reliable[1])
             elif draw < 0.221:
-                self._say(session, up, RELIABLE, int(luck() * LARGE))
+                self._say(session, up, reliable[0], int(luck() * LARGE), reliable[1])
             elif draw < 0.3:
                 self._say(session, up, UNRELIABLE, int(luck() * 300))
             elif draw < 0.31:
@@ -206,12 +208,13 @@ class Town:
             elif draw < 0.4:
                 self._say(session, up, LATEST, int(luck() * 300))
 
-    def _say(self, session: Session, up: bool, channel: int, size: int) -> None:
+    def _say(self, session: Session, up: bool, channel: int, size: int, stream: int = 0) -> None:
         side, handle, way = (self.client, session.handle, session.up) if up else \
             (self.server, session.server_handle, session.down)
         if not side.endpoint.is_live(handle):
             return
-        payload = way.next(channel, size)
+        payload = way.next(channel, size, stream)
+        ticket = way.ticket() if channel in (RELIABLE, UNORDERED) and size % 4 == 1 else 0
         if channel == SNAPSHOT:
             records = np.array([(handle, 0, 0, len(payload), way.token(), SNAPSHOT, 0, 0)], MESSAGE_DTYPE)
             if side.endpoint.queue(records, np.frombuffer(payload, np.uint8)):
@@ -219,11 +222,13 @@ class Town:
                 return
         else:
             try:
-                side.endpoint.send(handle, channel, KIND, payload)
+                side.endpoint.send(handle, channel + 16 * stream, KIND, payload, ticket)
             except CapacityError:
                 self.counts["no room"] += 1
                 return
-        way.add(channel)
+        way.add(channel, stream)
+        if ticket:
+            way.begin(ticket)
 
     # --- what they hear ---------------------------------------------------------------------------------------------
 
@@ -249,6 +254,10 @@ class Town:
         elif kind in (SNAPSHOT_ACKED, SNAPSHOT_LOST):
             assert session is not None
             session.down.told(token, kind == SNAPSHOT_ACKED)
+        elif kind in (DELIVERED, UNDELIVERED):
+            assert session is not None
+            (session.up if side is self.client else session.down).tickets.remove(token)     # once each
+            self.counts["delivered" if kind == DELIVERED else "undelivered"] += 1
         elif kind == MIGRATED:
             self.counts["migrations"] += 1
         elif kind == LEFT:
@@ -257,6 +266,7 @@ class Town:
             if session is not None:
                 assert name not in session.over, f"session {session.number} ended twice"
                 session.over.add(name)
+                assert not (session.up if side is self.client else session.down).tickets, "ends that nobody told"
                 session.over_us = self.now_us
             allowed = [DisconnectReason.IDLE_TIMEOUT, DisconnectReason.CONNECT_TIMEOUT]
             if session is None or session.asked:
