@@ -170,6 +170,13 @@ cdef inline bint texts_unpack(const MessageCode* code, const uint8_t* data, size
         spans[i].length = <uint32_t>size
     return reader_left(&reader) == 0
 
+cdef inline void clear_message(const MessageCode* code, int32_t* row, TextSpan* spans) noexcept nogil:
+    """A refused payload leaves zeros. A class may have no numbers or no texts: memset takes no NULL even for 0 bytes."""
+    if code.component_count:
+        memset(row, 0, code.component_count * sizeof(int32_t))
+    if code.text_count:
+        memset(spans, 0, code.text_count * sizeof(TextSpan))
+
 cdef inline bint message_decode(const MessageCode* code, const uint8_t* data, size_t length, int32_t* row,
                                 TextSpan* spans) noexcept nogil:
     """Decode one payload; False if it is not exactly one message of this class, and then row and spans are zeros."""
@@ -180,8 +187,7 @@ cdef inline bint message_decode(const MessageCode* code, const uint8_t* data, si
             for i in range(code.text_count):
                 spans[i].offset += code.fixed_bytes
             return True
-    memset(row, 0, code.component_count * sizeof(int32_t))
-    memset(spans, 0, code.text_count * sizeof(TextSpan))
+    clear_message(code, row, spans)
     return False
 
 cdef inline size_t message_size(const MessageCode* code, const TextSpan* spans) noexcept nogil:
@@ -232,8 +238,7 @@ cdef inline size_t messages_decode(const MessageCode* code, const uint8_t* arena
         span = spans + i * code.text_count
         ok[i] = 0
         if offsets[i] > arena_size or lengths[i] > arena_size - offsets[i]:
-            memset(row, 0, code.component_count * sizeof(int32_t))
-            memset(span, 0, code.text_count * sizeof(TextSpan))
+            clear_message(code, row, span)
         elif message_decode(code, arena + offsets[i], lengths[i], row, span):
             for j in range(code.text_count):
                 span[j].offset += offsets[i]

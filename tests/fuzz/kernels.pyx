@@ -17,7 +17,7 @@ from shadowland._core.session.fragment cimport (
     FRAGMENT_COMPLETE, FRAGMENT_PARTS, FRAGMENT_SETS, FRAGMENT_SIZE, Fragments, FragmentSet, fragment_add,
     fragment_drop, fragment_length, fragment_read, fragments_forget, fragments_sweep,
 )
-from shadowland._core.session.replay cimport REPLAY_POSITIONS, ReplayWindow, replay_commit, replay_seen
+from shadowland._core.session.replay cimport REPLAY_LEAST, ReplayWindow, replay_commit, replay_seen
 from shadowland._core.wire.bits cimport (
     BITS_MAX, BitReader, BitWriter, bit_reader_init, bit_writer_init, bits_bytes, class_bits, read_bits, read_class,
     read_padding, write_bits, write_class, write_padding,
@@ -183,14 +183,17 @@ cdef int replays(const uint8_t* data, size_t size) noexcept nogil:
     cdef uint64_t sequence
     cdef size_t at
     memset(&window, 0, sizeof(window))
-    for at in range(0, size - size % 8, 8):
+    if size == 0:
+        return 0
+    window.positions = REPLAY_LEAST + 15 * <uint64_t>data[0]
+    for at in range(1, size - (size - 1) % 8, 8):
         memcpy(&sequence, data + at, 8)
         if data[at] & 1:                                    # most mutations of a u64 are far away: stay near, too
             sequence = window.newest + (sequence >> 56) - 128
         seen = replay_seen(&window, sequence)
         if replay_commit(&window, sequence) == seen or not replay_seen(&window, sequence) or window.newest < sequence:
             broken("a sequence was taken twice, or is not known to have been taken")
-        if window.newest >= REPLAY_POSITIONS and not replay_seen(&window, window.newest - REPLAY_POSITIONS):
+        if window.newest >= window.positions and not replay_seen(&window, window.newest - window.positions):
             broken("what is too old to tell passes for new")
     return 0
 
