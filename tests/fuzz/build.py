@@ -62,7 +62,7 @@ def stale(made: Path) -> bool:
 
 def build(name: str, compiler: str) -> Path:
     """Compile tests/fuzz/`name`.pyx if any source is newer than its module; returns the module's path."""
-    made = ROOT / BUILD / (name + sysconfig.get_config_var("EXT_SUFFIX"))
+    made = ROOT / BUILD / (name + str(sysconfig.get_config_var("EXT_SUFFIX")))
     if not stale(made):
         return made
     source, code = HERE / f"{name}.pyx", BUILD / f"{name}.c"

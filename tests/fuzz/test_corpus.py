@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shadowland._core.base.status import DropReason
 from shadowland._core.compress import lz4
 from shadowland._core.session import ack
 from shadowland._core.wire import header, message, varint
@@ -149,7 +150,7 @@ def test_a_program_does_what_its_steps_say() -> None:
         player.check()
         sizes.append(len(endpoint.inbox))
     assert sizes == [0, 1, 1, 1, 1, 1, 1, 1, 1, 0]
-    dropped = {reason.name for reason in programs.DropReason if endpoint.drops[reason]}
+    dropped = {reason.name for reason in DropReason if endpoint.drops[reason]}
     assert dropped == {"REPLAYED", "BAD_KIND", "AUTH_FAILED", "BAD_VERSION"}
     assert endpoint.half_open == 0 and endpoint.counters["blocks_used"] == 1 and rig.desk.now_us == now_us + 65536
     player.end()

@@ -3,6 +3,7 @@ import random
 
 import pytest
 
+from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.status import DropReason
 from shadowland._core.compress import lz4
 from shadowland._core.endpoint import packing
@@ -112,7 +113,7 @@ def test_a_bomb_is_bounded_by_the_channel_and_by_the_inbox() -> None:
     assert len(desk.endpoint.inbox) == 0 and desk.endpoint.message_drops[DropReason.BAD_COMPRESSION] == 4
 
 
-def _one(desk: desks.Desk, datagram: bytes) -> desks.DatagramBatch:
+def _one(desk: desks.Desk, datagram: bytes) -> DatagramBatch:
     desk.batch.clear()
     assert desk.batch.append(datagram, desks.CLIENT)
     return desk.batch
@@ -135,4 +136,4 @@ def test_mistakes_of_the_caller_are_named() -> None:
     for words, sentence in (({"least": -1}, "least is -1"), ({"least": 1 << 21}, "0 .nothing is compressed."),
                             ({"plain": [0]}, "no message kind 0"), ({"plain": [201]}, "no message kind 201")):
         with pytest.raises(UsageError, match=sentence):
-            packing.configure(endpoint, **words)        # type: ignore[arg-type]
+            packing.configure(endpoint, **words)
