@@ -13,6 +13,7 @@ from shadowland._core.endpoint import checks, packing, players
 from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland.address import parse_url, resolve
+from shadowland.delivery import Deliveries, Delivery
 from shadowland.errors import ConfigError, ConnectError, ConnectionLost, DisconnectReason, TokenProblem
 from shadowland.identity import parse_public
 from shadowland.integrity import content_of
@@ -106,6 +107,7 @@ class Client:
         if content is not None:
             checks.have(self._endpoint, content)
         self._view: View | None = None
+        self._deliveries = Deliveries()
         self._established = False
         self._snapshot_tick = -1
         self.ended: ConnectError | ConnectionLost | None = None
@@ -139,6 +141,7 @@ class Client:
         return messages
 
     def _take_events(self) -> None:
+        self._deliveries.take(self._endpoint.events)
         for event in self._endpoint.events:
             if event["kind"] == JOINED:
                 tick, tick_hz = self._endpoint.server_tick(self._handle)
@@ -203,13 +206,19 @@ class Client:
             if self._outgoing.count:
                 return                          # no room in the kernel: as if lost on the way, and recovery knows how
 
-    def send(self, message: Message) -> None:
-        """Send one message on the channel of its class with the next `poll`. CapacityError when the buffer is full,
-        UsageError when the session is not established or over."""
+    def send(self, message: Message) -> Delivery:
+        """Send one message on the channel of its class with the next `poll`; await what it returns, while something
+        polls, to learn whether a reliable one arrived.
+
+        CapacityError when the buffer is full, UsageError when the session is not established or over.
+        """
         if self.ended is not None:
             raise self.ended
         cls = type(message)
-        self._endpoint.send(self._handle, self.schema.channel_of(cls), self.schema.id_of(cls), encode_one(message))
+        channel = self.schema.channel_of(cls)
+        delivery = self._deliveries.open(channel)
+        self._endpoint.send(self._handle, channel, self.schema.id_of(cls), encode_one(message), delivery.ticket)
+        return delivery
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -242,6 +251,7 @@ class Client:
                 self._flush()
                 self._rest(0.05)
             self.ended = ConnectionLost(DisconnectReason.CLIENT_LEFT)
+        self._deliveries.end()
         self._flush()
         self._socket.close()
 
@@ -277,9 +287,9 @@ class AsyncClient:
             async with self._fresh:
                 self._fresh.notify_all()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Delivery:
         """As Client.send."""
-        self.client.send(message)
+        return self.client.send(message)
 
     @property
     def snapshot(self) -> Snapshot | None:

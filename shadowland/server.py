@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shadowland._core.base.batch import DatagramBatch
-from shadowland._core.base.records import AUTHENTICATE, JOINED, LEFT
+from shadowland._core.base.records import AUTHENTICATE, EVENT_DTYPE, JOINED, LEFT
 from shadowland._core.crypto.aead import NAMES
 from shadowland._core.endpoint import packing, players
 from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland.admission import ADMISSION_LIMITS, Admission, Check
 from shadowland.audience import ServerWorld
+from shadowland.delivery import Deliveries, Ends
 from shadowland.errors import ConfigError, DisconnectReason, DropReason, UsageError
 from shadowland.guard import Guard, summary
 from shadowland.handlers import ASYNC_HANDLERS, Handlers
@@ -93,6 +94,8 @@ class Server:
         self.sessions: dict[int, Session] = {}
         self.avatars: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
         self.tick_number = 0
+        self.open_deliveries = Deliveries()
+        self.deliveries = Ends(np.zeros(0, EVENT_DTYPE))    # what became of reliable messages, known in this tick
         self.now_us = monotonic_us()
         self._handles: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
         self._given_schema, self.limits = schema, limits
@@ -291,6 +294,7 @@ class Server:
 
     def _take_events(self) -> None:
         events = self.endpoint.events
+        self.deliveries = self.open_deliveries.take(events)
         if len(events) == 0:
             return
         self.world.events(events)
@@ -384,6 +388,7 @@ class Server:
             self._flush()
             self._rest(0.01)
         self._take_events()
+        self.open_deliveries.end()
         self._calls.close()
         self._endpoint.clear()
         self._socket.close()

@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING, Any
 
 from shadowland._core.crypto.aead import NAMES
 from shadowland._core.endpoint import players
+from shadowland.delivery import Delivery
 from shadowland.errors import DisconnectReason, UsageError
 from shadowland.schema import Message, encode_one
 
@@ -67,15 +68,19 @@ class Session:
         self._avatar = entity
         self._server.avatars[self.slot] = entity
 
-    def send(self, message: Message) -> None:
-        """Send one message on the channel of its class. CapacityError when its buffer is full, UsageError when it is
-        over or the message does not fit its class."""
+    def send(self, message: Message) -> Delivery:
+        """Send one message on the channel of its class; await what it returns to learn whether a reliable one arrived.
+
+        CapacityError when its buffer is full, UsageError when it is over or the message does not fit its class.
+        """
         schema = self._server.schema
         kind = schema.id_of(type(message))
         channel = schema.channel_of(type(message))
         if channel == 4:
             raise UsageError(f"{type(message).__name__} is an input: only clients send it; give it another channel=")
-        self._server.endpoint.send(self.handle, channel, kind, encode_one(message))
+        delivery = self._server.open_deliveries.open(channel)
+        self._server.endpoint.send(self.handle, channel, kind, encode_one(message), delivery.ticket)
+        return delivery
 
     def close(self, reason: DisconnectReason = DisconnectReason.KICKED, text: str = "") -> None:
         """End the session; the player learns the reason, and a text of at most 64 bytes in UTF-8 beside it."""

@@ -1,6 +1,7 @@
 """What a tick handler gets."""
 from typing import TYPE_CHECKING, TypeVar
 
+from shadowland.delivery import Ends
 from shadowland.inbox import TickMessages
 from shadowland.schema import Message
 
@@ -22,6 +23,11 @@ class Tick:
 
     def __init__(self, server: "Server", number: int, dt: float, now_us: int) -> None:
         self._server, self.number, self.dt, self.now_us = server, number, dt, now_us
+
+    @property
+    def deliveries(self) -> Ends:
+        """What became of reliable messages, as far as it became known since the last tick: columns."""
+        return self._server.deliveries
 
     def __getitem__(self, cls: type[Some]) -> TickMessages[Some]:
         return self._server.messages(cls)

@@ -171,7 +171,7 @@ cdef inline bint texts_unpack(const MessageCode* code, const uint8_t* data, size
     return reader_left(&reader) == 0
 
 cdef inline void clear_message(const MessageCode* code, int32_t* row, TextSpan* spans) noexcept nogil:
-    """A refused payload leaves zeros. A class may have no numbers or no texts: memset takes no NULL even for 0 bytes."""
+    """A refused payload leaves zeros. A class may have no numbers or no texts, and memset takes no NULL."""
     if code.component_count:
         memset(row, 0, code.component_count * sizeof(int32_t))
     if code.text_count:

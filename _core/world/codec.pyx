@@ -11,7 +11,7 @@ ENUM = CODE_ENUM
 FLAGS = CODE_FLAGS
 
 cdef enum:
-    ONE_MESSAGE = 65536                 # bytes on the stack for encode_one; no message class is allowed to be longer
+    ONE_MESSAGE = 262144                # bytes on the stack for encode_one; no message class is allowed to be longer
 
 
 @final

@@ -12,18 +12,22 @@ from shadowland.schema.fields import Field, Kind
 MAX_RECORD_BYTES: Final = 960
 """Most bytes of the full record of an entity: with its head it has to fit into one snapshot (SNAPSHOT_LIMIT)."""
 
-CHANNELS: Final[dict[str, int]] = {"unreliable": 0, "reliable": 1, "latest": 3, "input": 4}
+CHANNELS: Final[dict[str, int]] = {"unreliable": 0, "reliable": 1, "unordered": 2, "latest": 3, "input": 4}
 """Delivery of a message class -> channel on the wire (docs/protocol.md, section 5.2)."""
 
 MESSAGE_LIMITS: Final[dict[str, int]] = {
     "unreliable": UNRELIABLE_LIMIT,
     "reliable": RELIABLE_LIMIT,
+    "unordered": RELIABLE_LIMIT,
     "latest": SNAPSHOT_LIMIT - 1,   # one frame, as a snapshot, with its kind
     "input": 60,                    # each datagram repeats up to eight of them
 }
 """Most payload bytes of a message class by its channel; a class that could be longer is refused."""
 
-Channel: TypeAlias = Literal["unreliable", "reliable", "latest", "input"]
+Channel: TypeAlias = Literal["unreliable", "reliable", "unordered", "latest", "input"]
+
+STREAMS: Final = 8
+"""Streams of channel "reliable": 0 is the most urgent and the default."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Contract:
     channel: str = ""                       # messages only
     per_second: float = 0.0                 # messages only; 0: the session's own limits are all there is
     compress: bool = True                   # messages only; False: never, on either side
+    stream: int = 0                         # messages of channel "reliable" only
 
     @property
     def components(self) -> list[Field]:
@@ -66,6 +71,8 @@ class Contract:
         entries: dict[str, object] = {"name": self.name, "fields": fields}
         if self.channel:
             entries |= {"channel": self.channel, "per_second": self.per_second}
+            if self.stream:
+                entries["stream"] = self.stream
         if not self.compress:
             entries["compress"] = False
         return entries
@@ -142,12 +149,23 @@ def _define_entity(cls: "type[Entity]", keywords: dict[str, object]) -> None:
     _finish(cls, contract)
 
 
+def _stream(name: str, stream: int | None, channel: str, inherited: Contract) -> int:
+    if stream is None:
+        return inherited.stream if channel == "reliable" else 0
+    if isinstance(stream, bool) or not isinstance(stream, int) or not 0 <= stream < STREAMS:
+        raise ConfigError(f"{name}: stream is {stream!r}; give a whole number, 0 (the most urgent) to {STREAMS - 1}")
+    if channel != "reliable":
+        raise ConfigError(f'{name}: stream is {stream}, but channel {channel!r} has no streams; remove stream= or give '
+                          'it channel="reliable"')
+    return stream
+
+
 def _define_message(cls: "type[Message]", channel: str | None, per_second: float | None, compress: bool | None,
-                    keywords: dict[str, object]) -> None:
+                    stream: int | None, keywords: dict[str, object]) -> None:
     name = cls.__name__
     if keywords:
         raise ConfigError(f"{name}: class keyword {min(keywords)!r} is unknown; "
-                          "there are channel=, per_second= and compress=")
+                          "there are channel=, stream=, per_second= and compress=")
     parents = [parent for parent in cls.__mro__[1:] if "_contract" in vars(parent)]
     inherited = contract_of(parents[0]) if parents else Contract("", {}, "unreliable")
     if channel is None:
@@ -164,13 +182,14 @@ def _define_message(cls: "type[Message]", channel: str | None, per_second: float
         compress = inherited.compress
     elif not isinstance(compress, bool):
         raise ConfigError(f"{name}: compress is {compress!r}; it is True or False")
-    contract = Contract(name, read_fields(cls, Message, message=True), channel, float(per_second), compress)
+    contract = Contract(name, read_fields(cls, Message, message=True), channel, float(per_second), compress,
+                        _stream(name, stream, channel, inherited))
     if channel == "input" and contract.texts:
         raise ConfigError(f"{name}.{contract.texts[0].name}: inputs have a fixed size and cannot hold text; "
                           'send it in a message of its own with channel="reliable"')
     if contract.max_bytes > MESSAGE_LIMITS[channel]:
         fix = "shorten its texts" if contract.texts else "remove fields, or give them Range or Unit"
-        if channel != "reliable" and contract.max_bytes <= MESSAGE_LIMITS["reliable"]:
+        if channel not in ("reliable", "unordered") and contract.max_bytes <= MESSAGE_LIMITS["reliable"]:
             fix += ', or send it with channel="reliable"'
         raise ConfigError(f"{name}: it may take {contract.max_bytes} bytes, channel {channel!r} carries "
                           f"{MESSAGE_LIMITS[channel]}; {fix}")
@@ -199,8 +218,10 @@ class Entity(_Record):
 class Message(_Record):
     """Base of what travels once.
 
-    channel: "unreliable" (the default), "reliable" (each one, in order), "latest" (only the newest of its class) or
-        "input" (from client to server, numbered, repeated until acknowledged).
+    channel: "unreliable" (the default), "reliable" (each one, in order), "unordered" (each one, as it comes), "latest"
+        (only the newest of its class) or "input" (from client to server, numbered, repeated until acknowledged).
+    stream: 0 (the most urgent, and the default) to 7, of channel "reliable": messages of one stream keep their order,
+        streams do not wait for each other, and a long transfer on 7 delays nothing on 0.
     per_second: most of them a session may send in a second; left out, only the session's limits hold.
     compress: False where a secret stands beside text that others choose: the length of what is compressed tells how
         alike the two are (docs/security.md). Else long messages are compressed where that makes them shorter.
@@ -210,8 +231,8 @@ class Message(_Record):
 
     if TYPE_CHECKING:
         def __init_subclass__(cls, channel: Channel | None = None, per_second: float | None = None,
-                              compress: bool | None = None) -> None: ...
+                              compress: bool | None = None, stream: int | None = None) -> None: ...
     else:
-        def __init_subclass__(cls, channel=None, per_second=None, compress=None, **keywords):
+        def __init_subclass__(cls, channel=None, per_second=None, compress=None, stream=None, **keywords):
             super().__init_subclass__()
-            _define_message(cls, channel, per_second, compress, keywords)
+            _define_message(cls, channel, per_second, compress, stream, keywords)

@@ -61,8 +61,9 @@ class Schema:
             raise ConfigError(f"{cls.__name__} is not in the schema; name it when the schema is made") from None
 
     def channel_of(self, cls: type[Message]) -> int:
-        """The wire channel of a message class."""
-        return CHANNELS[contract_of(cls).channel]
+        """The wire channel of a message class, with 16 × its stream."""
+        contract = contract_of(cls)
+        return CHANNELS[contract.channel] + 16 * contract.stream
 
     @property
     def plain_kinds(self) -> list[int]:

@@ -98,12 +98,12 @@ def test_a_bomb_is_bounded_by_the_channel_and_by_the_inbox() -> None:
     """A hundred bytes that stand for the most that the channel carries; declared or not, no more is written."""
     bomb = lz4.pack(bytes(LIMITS[UNRELIABLE]))
     assert bomb is not None and len(bomb) < 100
-    desk = desks.Desk(new_server(inbox_bytes=65536))
+    desk = desks.Desk(new_server(inbox_bytes=262_144))
     client = desks.reference_client()
     session = desks.joined(desk, client)
-    for _ in range(5):                                      # the inbox has room for four
+    for _ in range(18):                                     # the inbox has room for 17
         desk.endpoint.inbound(_one(desk, session.packet(bytes([COMPRESSED, 9]) + bomb)), desk.replies, desk.now_us)
-    assert len(desk.endpoint.inbox) == 4
+    assert len(desk.endpoint.inbox) == 17
     assert desk.endpoint.message_drops[DropReason.INBOX_FULL] == 1
     desk.endpoint.clear()
     for declared in (LIMITS[UNRELIABLE] + 1, 1 << 18, 1 << 32, (1 << 64) - 1):

@@ -155,6 +155,10 @@ MISTAKES: dict[str, tuple[Callable[[], type], str, str]] = {
       "Thing: it may take 998 bytes, channel 'latest'", "reliable"),
     "parts": (body(A[str, sl.MaxLen(3840)], **MESSAGE),
       "Thing: it may take 15362 bytes, channel 'unreliable'", "reliable"),
+    "stream of latest": (body(int, channel="latest", stream=3, **MESSAGE), "channel 'latest' has no streams", "remove"),
+    "stream of unordered": (body(int, channel="unordered", stream=0, **MESSAGE), "has no streams", "remove stream="),
+    "stream 8": (body(int, channel="reliable", stream=8, **MESSAGE), "Thing: stream is 8", "0 (the most urgent) to 7"),
+    "stream of text": (body(int, channel="reliable", stream="3", **MESSAGE), "stream is '3'", "whole number"),
     "long message": (body(A[str, sl.MaxLen(65536)], channel="reliable", **MESSAGE),
       "carries 262143", "shorten its texts"),
 }
