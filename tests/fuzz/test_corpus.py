@@ -136,7 +136,7 @@ def test_any_program_leaves_nothing_behind(role: str, program: bytes) -> None:
 
 def test_a_program_does_what_its_steps_say() -> None:
     """Each operation has an effect that only it can have: a target that played nothing would find nothing."""
-    step, body = programs.step, b"\0\x05\1\0\0\0\x09"
+    step, body = programs.step, b"\0\x07\1\0\0\0\0\0\x09"
     player = programs.Player("server")
     endpoint, rig = player.rig.desk.endpoint, player.rig
     sizes, now_us = [len(endpoint.inbox)], rig.desk.now_us
