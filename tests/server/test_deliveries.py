@@ -109,16 +109,18 @@ def test_awaiting_what_nobody_acknowledges_is_a_usage_error() -> None:
 def test_a_delivery_wakes_loops_of_several_threads_and_outlives_one_that_gives_up() -> None:
     open_ones = Deliveries()
     delivery, answers = open_ones.open(1), []
+    gave_up = threading.Barrier(4)
 
     async def wait() -> None:
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(delivery, 0.02)
+        gave_up.wait(5)
         answers.append(await delivery)
 
     threads = [threading.Thread(target=lambda: asyncio.run(wait())) for _ in range(3)]
     for thread in threads:
         thread.start()
-    time.sleep(0.2)
+    gave_up.wait(5)                     # only then does the answer come
     events = np.zeros(1, EVENT_DTYPE)
     events[0] = (1, 0, delivery.ticket, 5, 0, 0)
     open_ones.take(events)
