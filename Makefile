@@ -108,7 +108,7 @@ sim: build ## the tests over the simulated network, once, with SEED= everywhere
 	@SHADOWLAND_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --hypothesis-seed=$(or $(SEED),1) tests/sim $(ARGS)
 
 soak: build ## 200 sessions over bad networks, simulated and real: make soak SECONDS=60 SEED=1
-	@$(BIN)/python -m tests.soak.soak --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+	@$(BIN)/python -m tests.soak.soak --seconds $(SECONDS) --seed $(or $(SEED),1)
 
 nightly: build ## the state machine of sessions, 10,000 examples; SEED= for the same ones again
 	@SHADOWLAND_SEED=$(SEED) HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q -rP tests/sim/test_machine.py
@@ -128,7 +128,7 @@ compare: build ## two results of one benchmark side by side: make compare A=befo
 attack: build ## play the attacker on this machine: make attack SECONDS=20 ARGS="hello_flood cookie_theft"
 	@$(BIN)/python -m tests.attack --seconds $(SECONDS) $(ARGS)
 
-fuzz: build ## coverage-guided, under sanitizers: make fuzz SECONDS=60 ARGS="--targets acks,server --keep"
+fuzz: build ## coverage-guided, under sanitizers, SECONDS= a target: make fuzz SECONDS=60 ARGS="--targets acks,server --keep"
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
 asan: build ## unit, parity and simulated tests under AddressSanitizer and UndefinedBehaviorSanitizer
