@@ -54,7 +54,7 @@ def floor_us() -> float:
 def crowd(port: int, key: str, clients: int) -> None:
     """The second process: everybody connects; a line of JSON when all are in or time is up."""
     socket = UdpSocket("0.0.0.0", 0)
-    endpoint = Endpoint("client", capacity=clients, seed=os.urandom(32), schema_hash=SCHEMA.hash, blocks=4096,
+    endpoint = Endpoint("client", capacity=clients, seed=os.urandom(32), schema_hash=SCHEMA.hash,
                         connect_timeout_us=GIVE_UP_S * 1_000_000)
     come, out, pinned = DatagramBatch(1024), DatagramBatch(1024), parse_public(key)
     for number in range(clients):
@@ -81,7 +81,7 @@ def crowd(port: int, key: str, clients: int) -> None:
 
 def storm(clients: int, hz: int) -> harness.Row:
     """One storm against a fresh server."""
-    app = sl.Server(tick_hz=hz, schema=SCHEMA, capacity=clients, half_open=min(clients, 65_536), blocks=4096)
+    app = sl.Server(tick_hz=hz, schema=SCHEMA, capacity=clients, half_open=min(clients, 65_536))
     app.open("127.0.0.1", 0)
     loop = Loop(hz, app.drain, app.step)
     url, key = app.connect_line.split()
