@@ -3,6 +3,7 @@
 The same endpoint and views that one client uses, driven in batches: columns over all bots, no object per bot or packet.
 """
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import sleep
 from typing import Any, Final, TypeVar
@@ -20,6 +21,7 @@ from shadowland.address import parse_url, resolve
 from shadowland.errors import ConfigError, DisconnectReason, DropReason, UsageError
 from shadowland.identity import parse_public
 from shadowland.schema import Message, MessageColumns, Schema, decode_columns, encode_columns
+from shadowland.tokens import parse_token
 from shadowland.view import ANY_GRID, SNAPSHOT_CHANNEL
 from shadowland.world import Grid, kind_table
 
@@ -90,14 +92,26 @@ class Swarm:
 
     # Life -----------------------------------------------------------------------------------------------------------
 
-    def connect(self, bots: ArrayLike) -> None:
-        """These bots begin to connect; UsageError for one that did already."""
-        for bot in np.atleast_1d(np.asarray(bots, np.intp)).tolist():
-            if self.state[bot] != IDLE:
+    def connect(self, bots: ArrayLike, tokens: Sequence[str | bytes] | None = None) -> None:
+        """These bots begin to connect, with the connect tokens (slt1... or bytes) in their order, if any.
+
+        UsageError for a bot that has connected before, and for more or fewer tokens than bots; ConfigError for a text
+        that is no token. Nobody has begun to connect then.
+        """
+        chosen: list[int] = np.atleast_1d(np.asarray(bots, np.intp)).tolist()
+        if tokens is not None and len(tokens) != len(chosen):
+            raise UsageError(f"{len(tokens)} tokens for {len(chosen)} bots; give each its own")
+        given = [b""] * len(chosen) if tokens is None else [
+            parse_token(token) if isinstance(token, str) else token for token in tokens]
+        seen: set[int] = set()
+        for bot in chosen:
+            if bot in seen or self.state[bot] != IDLE:
                 raise UsageError(f"bot {bot} has connected before; a bot has one session")
+            seen.add(bot)
+        for bot, token in zip(chosen, given, strict=True):
             number = bot + 2
             local = (f"127.{1 + (number >> 16)}.{number >> 8 & 255}.{number & 255}", 0) if self._loopback else None
-            handle = self._endpoint.connect(self._server, self._key, monotonic_us(), local)
+            handle = self._endpoint.connect(self._server, self._key, monotonic_us(), local, token=token)
             self._handles[bot], self._bots[handle & 0xFFFFFFFF], self.state[bot] = handle, bot, CONNECTING
 
     def drain(self, until_us: int) -> None:

@@ -2,13 +2,15 @@
 import time
 from collections.abc import Callable
 from typing import Annotated as A
+from typing import Any
 
 import numpy as np
 import pytest
 
 import shadowland as sl
 from shadowland._core.base.batch import DatagramBatch
-from shadowland.swarm import LIVE, OVER, Swarm
+from shadowland.swarm import IDLE, LIVE, OVER, Swarm
+from shadowland.tokens import Issuer, parse_token
 from tests.server.running import running
 
 HZ = 60
@@ -30,9 +32,9 @@ class Step(sl.Message, channel="input"):
 SCHEMA = sl.Schema([Sheep], [Bleat, Step])
 
 
-def meadow(capacity: int = 64) -> sl.Server:
+def meadow(capacity: int = 64, **options: Any) -> sl.Server:
     """Every session gets a sheep that holds the sum of its inputs; who bleats hears its number doubled."""
-    app = sl.Server(tick_hz=HZ, schema=SCHEMA, capacity=capacity)
+    app = sl.Server(tick_hz=HZ, schema=SCHEMA, capacity=capacity, **options)
 
     @app.on_join
     def join(session: sl.Session) -> None:
@@ -123,6 +125,27 @@ def test_bots_that_find_no_room_are_over_with_the_reason() -> None:
             swarm.close()
 
 
+def test_each_bot_joins_as_the_player_of_its_token() -> None:
+    issuer = Issuer.generate()
+    app = meadow(token_keys=[issuer.public_text], tokens_required=True)
+    with running(app) as url:
+        key = app.identity.public_text
+        swarm = Swarm(url, key, 5, schema=SCHEMA, tick_hz=HZ)
+        try:
+            tokens = [issuer.issue(700 + bot, key) for bot in range(4)]
+            swarm.connect([3, 1, 0], [tokens[3], parse_token(tokens[1]), tokens[0]])
+            swarm.connect([4])                                  # without one
+            drive(swarm, lambda: bool((swarm.state[[3, 1, 0]] == LIVE).all()) and len(app.sessions) == 3
+                  and swarm.state[4] == OVER)
+            assert {session.player_id for session in app.sessions.values()} == {703, 701, 700}
+            assert swarm.reasons[4] == sl.DisconnectReason.BAD_TOKEN
+            swarm.connect([2], [tokens[3]])                     # spent
+            drive(swarm, lambda: swarm.state[2] == OVER)
+            assert swarm.reasons[2] == sl.DisconnectReason.BAD_TOKEN
+        finally:
+            swarm.close()
+
+
 def test_mistakes() -> None:
     key = sl.Identity.generate().public_text
     with pytest.raises(sl.ConfigError, match="a swarm of 0 bots"):
@@ -133,4 +156,11 @@ def test_mistakes() -> None:
     swarm.connect([1])
     with pytest.raises(sl.UsageError, match="bot 1 has connected before"):
         swarm.connect([0, 1])
+    with pytest.raises(sl.UsageError, match="bot 0 has connected before"):
+        swarm.connect([0, 0])
+    with pytest.raises(sl.UsageError, match="2 tokens for 1 bots"):
+        swarm.connect([0], ["a", "b"])
+    with pytest.raises(sl.ConfigError, match="no connect token"):
+        swarm.connect([0], ["slt1nonsense"])
+    assert swarm.state[0] == IDLE                               # nobody began
     swarm.close()
