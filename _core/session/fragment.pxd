@@ -58,6 +58,7 @@ cdef inline FragmentSet* fragment_find(Fragments* fragments, Slab* slab, uint64_
     cdef FragmentSet* empty = NULL
     cdef FragmentSet* oldest = NULL
     cdef FragmentSet* oldest_own = NULL
+    cdef FragmentSet* found = NULL              # no return from inside the loop: sets after it may be too old
     cdef uint32_t i, own = 0
     for i in range(FRAGMENT_SETS):
         candidate = &fragments.sets[i]
@@ -70,12 +71,14 @@ cdef inline FragmentSet* fragment_find(Fragments* fragments, Slab* slab, uint64_
             continue
         if candidate.connection == connection:
             if candidate.id == id:
-                return candidate
+                found = candidate
             own += 1
             if oldest_own == NULL or candidate.started_us < oldest_own.started_us:
                 oldest_own = candidate
         if oldest == NULL or candidate.started_us < oldest.started_us:
             oldest = candidate
+    if found != NULL:
+        return found
     if own >= FRAGMENT_SETS_PER_SESSION:
         fragment_drop(fragments, slab, oldest_own)
         fragments.evicted += 1

@@ -35,6 +35,18 @@ def test_parts_become_what_the_reference_makes_of_them(blocks: int,
     assert assembly.counters == (len(model.sets), model.blocks(), model.expired, model.evicted)
 
 
+def test_a_set_too_old_goes_though_a_part_of_a_younger_one_before_it_came() -> None:
+    assembly, model = fragment.Assembly(), reference.Assembly(4096)
+    seconds = 1_000_000
+    for one in (assembly, model):
+        one.add(1, 0, 0, 2, bytes(960), 1 * seconds)
+        one.add(1, 1, 0, 2, bytes(960), 2 * seconds)
+        assert one.add(1, 0, 1, 2, b"x", 3 * seconds) == bytes(960) + b"x"
+        one.add(1, 2, 0, 3, bytes(960), 9 * seconds)            # in the place of the first
+        one.add(1, 2, 1, 3, bytes(960), 13 * seconds)           # the second is 11 s old
+    assert assembly.counters == (1, 8, 1, 0) == (len(model.sets), model.blocks(), model.expired, model.evicted)
+
+
 def test_a_table_full_of_sets_evicts_the_oldest_of_all() -> None:
     assembly, model = fragment.Assembly(), reference.Assembly(4096)
     for i in range(300):
