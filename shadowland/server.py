@@ -3,7 +3,6 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from inspect import iscoroutinefunction
 from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,15 +15,15 @@ from shadowland._core.crypto.aead import NAMES
 from shadowland._core.endpoint import packing, players
 from shadowland._core.endpoint.endpoint import Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
-from shadowland.admission import ADMISSION_LIMITS, Admission, Check
+from shadowland.admission import ADMISSION_LIMITS, Admission
+from shadowland.application import Application, Handler
 from shadowland.audience import ServerWorld
 from shadowland.delivery import Deliveries, Ends
 from shadowland.errors import ConfigError, DisconnectReason, DropReason, UsageError
 from shadowland.guard import Guard, summary
-from shadowland.handlers import ASYNC_HANDLERS, Handlers
+from shadowland.handlers import ASYNC_HANDLERS
 from shadowland.identity import Identity
 from shadowland.inbox import Inbox, TickMessages
-from shadowland.integrity import content_of
 from shadowland.schema import Entity, Message, Schema
 from shadowland.session import Session
 from shadowland.stats import ServerStats
@@ -37,11 +36,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("shadowland")
 
 Some = TypeVar("Some", bound=Message)
-Result = TypeVar("Result")
-Join = Callable[[Session], object]
-Leave = Callable[[Session, DisconnectReason], object]
-Handler = Callable[[Session, Any], object]
-Step = Callable[["Tick"], object]
 
 RECEIVE_SHARE = 8               # a tick begins by receiving for at most this part of its time; the rest waits
 DRAIN_GAP_US = 2000             # between two looks at the socket while waiting for a tick
@@ -57,7 +51,7 @@ def known_classes(root: type[Any]) -> list[type[Any]]:
     return list(found)
 
 
-class Server:
+class Server(Application):
     """A game server: give it handlers, then `run()` it, or drive it yourself with open, drain, step and close.
 
     tick_hz      ticks per second, 1 to 240.
@@ -89,7 +83,7 @@ class Server:
         self.tick_hz, self.capacity, self.entities = tick_hz, capacity, entities
         self.aoi = aoi or Grid(cell=32, radius=96)
         self.identity = identity or Identity.generate()
-        self.admission = Admission(token_keys, tokens_required=tokens_required)
+        super().__init__(Admission(token_keys, tokens_required=tokens_required))
         self.guard = guard or Guard()
         self.sessions: dict[int, Session] = {}
         self.avatars: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
@@ -106,69 +100,9 @@ class Server:
         self._socket: UdpSocket | Port | None = None
         self._clock: Callable[[], int] = monotonic_us
         self._rest: Callable[[float], None] = sleep
-        self._joins: list[Join] = []
-        self._leaves: list[Leave] = []
-        self._handlers: dict[type[Message], list[Handler]] = {}
-        self._steps: list[Step] = []
-        self._calls = Handlers()
         self._incoming = DatagramBatch(1024)
         self._replies = DatagramBatch(1024)            # a datagram has at most one answer in place
         self._outgoing = DatagramBatch(1024)
-
-    # What the application declares ------------------------------------------------------------------------------
-
-    def on_join(self, function: Join) -> Join:
-        """Decorator: call `function(session)` when a player joined. It may be `async def`, see `in_tick`."""
-        self._calls.declare(function)
-        self._joins.append(function)
-        return function
-
-    def on_leave(self, function: Leave) -> Leave:
-        """Decorator: call `function(session, reason)` when a player's session ended, its avatar still in the world."""
-        self._calls.declare(function)
-        self._leaves.append(function)
-        return function
-
-    def on(self, cls: type[Some]) -> Callable[[Callable[[Session, Some], object]], Callable[[Session, Some], object]]:
-        """Decorator: call `function(session, message)` for each message of a class; for hot classes use t[cls]."""
-        def register(function: Callable[[Session, Some], object]) -> Callable[[Session, Some], object]:
-            self._calls.declare(function)
-            self._handlers.setdefault(cls, []).append(function)
-            return function
-        return register
-
-    def tick(self, function: Step) -> Step:
-        """Decorator: call `function(t)` once a tick (see Tick)."""
-        if iscoroutinefunction(function):
-            raise UsageError(f"{function.__qualname__} is async; a tick waits for nobody, make it a plain function")
-        self._steps.append(function)
-        return function
-
-    def authenticate(self, function: Check) -> Check:
-        """Decorator: let nobody join before `function(session, credentials)` has returned True; False, or a text that
-        says why, sends the player away (NOT_AUTHENTICATED).
-
-        `credentials` is what the client was given, as bytes; on_join comes after it.
-
-        It may be `async def` (see `in_tick`), as looking an account up takes time: `authenticate_us` at most.
-        """
-        if self.admission.check is not None:
-            raise UsageError("a server has one authenticate handler; let it call what else there is")
-        self._calls.declare(function)
-        self.admission.check = function
-        return function
-
-    def integrity(self, build: int, content: bytes | str | os.PathLike[str]) -> None:
-        """Challenge clients of a build (`Client(client_build=...)`) now and then to show that they have this content:
-        bytes, a file, or a folder's files. Who has not goes with INTEGRITY_FAILED. A deterrent (docs/security.md);
-        off unless this is called, before `open`, for at most eight builds."""
-        self.admission.contents[build] = content_of(content)
-
-    async def in_tick(self, function: Callable[[], Result]) -> Result:
-        """From an `async def` handler: run `function()` inside the next tick and give its result, or raise what it
-        raised. Nothing else there may touch world and sessions: they belong to the thread of the ticks."""
-        result: Result = await self._calls.in_tick(function)
-        return result
 
     @property
     def schema(self) -> Schema:
