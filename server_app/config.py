@@ -67,6 +67,16 @@ class Settings:
     cipher: str = _key("auto", "security", "auto: AEGIS-128L where both sides have AES instructions", choices=CIPHERS)
     replay_positions: int = _key(1024, "security", "packets behind the newest one of a session that are still taken",
                                 64, 4096)
+    rekey_bytes: int = _key(1 << 34, "security", "bytes sent under one key until a session gets new ones",
+                            1 << 16, 1 << 50)
+    rekey_packets: int = _key(1 << 24, "security", "packets sent under one key until a session gets new ones",
+                              16, 1 << 40)
+    rekey_age_s: float = _key(600.0, "security",
+                              "seconds until a session gets new keys; up to a quarter less, by chance", 1, 1_000_000)
+    rekey_failures: int = _key(1 << 24, "security", "packets that do not open until a session gets new keys",
+                               1, 1 << 34)
+    most_failures: int = _key(1 << 35, "security", "of them under one key until it ends; more than rekey_failures",
+                              2, 1 << 35)
 
     bots: int = _key(200, "demo", "bots that connect", 1, 50_000)
     hz: int = _key(30, "demo", "ticks per second of the demo's server and bots", 1, 240)
@@ -234,4 +244,7 @@ def limits(settings: Settings) -> dict[str, Any]:
         "async_handlers": settings.async_handlers, "spent_tokens": settings.spent_tokens,
         "outbox_bytes": settings.outbox_bytes, "blocks": settings.blocks, "session_blocks": settings.session_blocks,
         "cipher": settings.cipher, "replay_positions": settings.replay_positions,
+        "rekey_bytes": settings.rekey_bytes, "rekey_packets": settings.rekey_packets,
+        "rekey_age_us": round(settings.rekey_age_s * 1e6), "rekey_failures": settings.rekey_failures,
+        "most_failures": settings.most_failures,
     }

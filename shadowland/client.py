@@ -241,6 +241,11 @@ class Client:
             self.poll()
             self._socket.wait(int(POLL_GAP_S * 1e6))
 
+    def rekey(self) -> bool:
+        """New keys for the session as soon as the last change is over; False if it is not joined. They change by
+        themselves too."""
+        return self._endpoint.rekey(self._handle)
+
     def close(self) -> None:
         """Say goodbye and free the socket. Closing twice is fine."""
         if self._socket.fileno() < 0:
@@ -290,6 +295,10 @@ class AsyncClient:
     def send(self, message: Message) -> Delivery:
         """As Client.send."""
         return self.client.send(message)
+
+    def rekey(self) -> bool:
+        """As Client.rekey."""
+        return self.client.rekey()
 
     @property
     def snapshot(self) -> Snapshot | None:

@@ -82,6 +82,13 @@ class Session:
         self._server.endpoint.send(self.handle, channel, kind, encode_one(message), delivery.ticket)
         return delivery
 
+    def rekey(self) -> bool:
+        """New keys for this session as soon as the last change is over; False if it is over.
+
+        Sessions change keys by themselves (limits rekey_...); this is for those who have a reason to want it now.
+        """
+        return self._server.endpoint.rekey(self.handle)
+
     def close(self, reason: DisconnectReason = DisconnectReason.KICKED, text: str = "") -> None:
         """End the session; the player learns the reason, and a text of at most 64 bytes in UTF-8 beside it."""
         players.farewell(self._server.endpoint, self.handle, text.encode())

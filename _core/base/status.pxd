@@ -49,7 +49,8 @@ cdef enum:
     DROP_GUARDED = 38
     DROP_BANNED = 39
     DROP_BAD_COMPRESSION = 40
-    DROP_REASONS = 41                               # how many there are: the size of an array of counters
+    DROP_NO_KEYS = 41
+    DROP_REASONS = 42                               # how many there are: the size of an array of counters
 
 cdef enum:
     BYE_NONE = 0
@@ -73,7 +74,8 @@ cdef enum:
     BYE_RATE_LIMITED = 18
     BYE_NOT_AUTHENTICATED = 19
     BYE_INTEGRITY_FAILED = 20
-    BYE_REASONS = 21                                # how many there are
+    BYE_KEYS_EXHAUSTED = 21
+    BYE_REASONS = 22                                # how many there are
 
 cdef enum:                                          # what is wrong with a connect token: said beside BAD_TOKEN
     TOKEN_FINE = 0

@@ -52,6 +52,7 @@ _DROPS = (
     (DROP_BANNED, "BANNED", "The address, proven by a cookie, is banned and was told so, or too many were just now."),
     (DROP_BAD_COMPRESSION, "BAD_COMPRESSION",
      "A compressed message is not what it declares, is too long, or is of a class that is never compressed."),
+    (DROP_NO_KEYS, "NO_KEYS", "The packet's key phase is that of an epoch without keys: not begun, or over."),
 )
 
 _BYES = (
@@ -78,6 +79,8 @@ _BYES = (
      "The server did not take the client's credentials, or got none in time."),
     (BYE_INTEGRITY_FAILED, "INTEGRITY_FAILED",
      "The client's files are not those that the server expects of its build."),
+    (BYE_KEYS_EXHAUSTED, "KEYS_EXHAUSTED",
+     "Too many packets did not open with the session's keys, and no rekey came about."),
 )
 
 _TOKENS = (

@@ -7,7 +7,7 @@ Threads  One at a time per state.
     <- s                       the server's static public key, pinned by the client
     -> e, es     message 1     [ e 32 | sealed payload | tag 16 ]
     <- e, ee     message 2     [ e 32 | sealed payload | tag 16 ]
-    split        k1 client -> server, k2 server -> client, handshake hash h
+    split        k1 client -> server, k2 server -> client, handshake hash h, root of later epochs (crypto/chain)
 
 In NK every message key comes from a fresh MixKey and seals one text, so Noise's nonce is always 0. For the same reason
 an ephemeral key serves one message 1 and no second one: the prologue does not enter the key, so with another cookie
@@ -52,9 +52,10 @@ cdef inline void noise_mix_hash(NoiseState* state, const uint8_t* data, size_t l
     sha256_two(state.hash, state.hash, 32, data, length)
 
 cdef inline void noise_hkdf(
-    const uint8_t* chain, const uint8_t* material, size_t length, uint8_t* first, uint8_t* second,
+    const uint8_t* chain, const uint8_t* material, size_t length, uint8_t* first, uint8_t* second, uint8_t* third,
 ) noexcept nogil:
-    """Noise's HKDF with two outputs (revision 34, section 4.3). `first` may be `chain`."""
+    """Noise's HKDF with two outputs or, unless `third` is NULL, three (revision 34, section 4.3). `first` may be
+    `chain`."""
     cdef uint8_t[32] temporary
     cdef uint8_t[33] block
     cdef uint8_t one = 1
@@ -63,6 +64,10 @@ cdef inline void noise_hkdf(
     memcpy(block, first, 32)
     block[32] = 2
     hmac_sha256(second, temporary, 32, block, 33)
+    if third != NULL:
+        memcpy(block, second, 32)
+        block[32] = 3
+        hmac_sha256(third, temporary, 32, block, 33)
     sodium.memzero(temporary, sizeof(temporary))
     sodium.memzero(block, sizeof(block))
 
@@ -71,7 +76,7 @@ cdef inline int noise_mix_dh(NoiseState* state, const uint8_t* private, const ui
     cdef uint8_t[32] shared
     cdef int status = x25519(shared, private, public)
     if status == 0:
-        noise_hkdf(state.chain, shared, 32, state.chain, state.key)
+        noise_hkdf(state.chain, shared, 32, state.chain, state.key, NULL)
     sodium.memzero(shared, sizeof(shared))
     return status
 
@@ -217,13 +222,15 @@ cdef inline void noise_exporter(const NoiseState* state, uint8_t* out) noexcept 
     hkdf_expand(out, 32, state.chain, info, sizeof(info))
 
 cdef inline int noise_nk_split(
-    NoiseState* state, uint8_t* client_to_server, uint8_t* server_to_client, uint8_t* handshake_hash,
+    NoiseState* state, uint8_t* client_to_server, uint8_t* server_to_client, uint8_t* handshake_hash, uint8_t* root,
 ) noexcept nogil:
-    """Either side: 32 bytes each of k1, k2 and h (`handshake_hash` may be NULL); the state is wiped."""
+    """Either side: 32 bytes each of k1, k2, h and the root of later epochs; the state is wiped.
+
+    The root is the third output of the HKDF whose first two are k1 and k2: what Split would give if it gave three.
+    """
     if state.stage != NOISE_SPLIT:
         return DROP_UNEXPECTED
-    noise_hkdf(state.chain, NULL, 0, client_to_server, server_to_client)
-    if handshake_hash != NULL:
-        memcpy(handshake_hash, state.hash, 32)
+    noise_hkdf(state.chain, NULL, 0, client_to_server, server_to_client, root)
+    memcpy(handshake_hash, state.hash, 32)
     noise_wipe(state)
     return 0

@@ -14,11 +14,13 @@ cdef tuple _split(NoiseState* state):
     cdef uint8_t[32] first
     cdef uint8_t[32] second
     cdef uint8_t[32] transcript
-    if noise_nk_split(state, first, second, transcript) != 0:
+    cdef uint8_t[32] root
+    if noise_nk_split(state, first, second, transcript, root) != 0:
         raise ValueError("the handshake is not complete: both messages come before split, and split comes once")
-    keys = first[:32], second[:32], transcript[:32]
+    keys = first[:32], second[:32], transcript[:32], root[:32]
     sodium.memzero(first, 32)
     sodium.memzero(second, 32)
+    sodium.memzero(root, 32)
     return keys
 
 
@@ -54,8 +56,9 @@ cdef class Initiator:
         self.status = noise_nk_read_message_2(&self.state, <const uint8_t*>message, len(message), <uint8_t*>out)
         return bytes(out[:len(message) - NOISE_OVERHEAD]) if self.status == 0 else None
 
-    def split(self) -> tuple[bytes, bytes, bytes]:
-        """Key client to server, key server to client, handshake hash (32 bytes each), once; else ValueError."""
+    def split(self) -> tuple[bytes, bytes, bytes, bytes]:
+        """Key client to server, key server to client, handshake hash, root of later epochs (32 bytes each), once; else
+        ValueError."""
         return _split(&self.state)
 
     def remembers(self, secret: bytes) -> bool:
@@ -98,8 +101,9 @@ cdef class Responder:
             &self.state, private, <const uint8_t*>payload, len(payload), <uint8_t*>out)
         return bytes(out) if self.status == 0 else None
 
-    def split(self) -> tuple[bytes, bytes, bytes]:
-        """Key client to server, key server to client, handshake hash (32 bytes each), once; else ValueError."""
+    def split(self) -> tuple[bytes, bytes, bytes, bytes]:
+        """Key client to server, key server to client, handshake hash, root of later epochs (32 bytes each), once; else
+        ValueError."""
         return _split(&self.state)
 
     def remembers(self, secret: bytes) -> bool:

@@ -26,9 +26,9 @@ from shadowland._core.base.status cimport (
     DROP_TRUNCATED,
 )
 from shadowland._core.crypto.aead cimport OFFER_CHACHA20_POLY1305, suite_chosen
+from shadowland._core.crypto.chain cimport Chain, chain_wipe
 from shadowland._core.crypto.cookie cimport cookie_check
 from shadowland._core.crypto.drbg cimport drbg_fill
-from shadowland._core.crypto.keys cimport session_key as derive_session_key
 from shadowland._core.crypto.keys cimport sha256
 from shadowland._core.crypto.noise cimport (
     NoiseState,
@@ -88,6 +88,7 @@ from shadowland._core.endpoint.table cimport TABLE_NONE, table_find, table_inser
 from shadowland._core.endpoint.trust cimport Claim, claim_keep, token_admits
 from shadowland._core.guard.guard cimport DOOR_EXCHANGE, guard_shared
 from shadowland._core.guard.waiting cimport Parked, waiting_take
+from shadowland._core.session.epoch cimport epoch_begin
 from shadowland._core.wire.crc32c cimport crc32c
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
@@ -148,6 +149,7 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
     cdef uint8_t payload[MTU_LARGEST]
     cdef uint8_t secret[32]
     cdef uint8_t keys[64]
+    cdef Chain chain
     cdef HalfOpen* half
     cdef int status
     half = half_open_take(state, prefix_of(&datagram.remote), &index)
@@ -174,9 +176,10 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
         return
     handshake_end(half.datagram, answer)
     noise_exporter(noise, half.exporter)
-    noise_nk_split(noise, keys, keys + 32, NULL)
-    derive_session_key(&half.receive_key, keys, suite, 0)
-    derive_session_key(&half.send_key, keys + 32, suite, 0)
+    noise_nk_split(noise, keys, keys + 32, chain.transcript, chain.root)
+    chain.epoch = 0
+    epoch_begin(&half.epochs, False, suite, &chain, keys, keys + 32)
+    chain_wipe(&chain)
     sodium.memzero(keys, 64)
     sodium.memzero(secret, 32)
     half.state = HALF_ACCEPTED if reason == BYE_NONE else HALF_REJECTED

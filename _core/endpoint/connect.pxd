@@ -29,8 +29,8 @@ from shadowland._core.base.status cimport (
     DROP_WRONG_PATH,
 )
 from shadowland._core.crypto.aead cimport SUITE_CHACHA20_POLY1305, suite_chosen
+from shadowland._core.crypto.chain cimport Chain, chain_wipe
 from shadowland._core.crypto.drbg cimport drbg_fill
-from shadowland._core.crypto.keys cimport session_key as derive_session_key
 from shadowland._core.crypto.keys cimport sha256, x25519_public
 from shadowland._core.crypto.noise cimport (
     noise_exporter,
@@ -77,6 +77,7 @@ from shadowland._core.endpoint.handshake cimport (
     put16,
     put32,
 )
+from shadowland._core.endpoint.rekey cimport rekey_arm
 from shadowland._core.endpoint.state cimport (
     MTU_LARGEST,
     MTU_MINIMUM,
@@ -91,6 +92,7 @@ from shadowland._core.endpoint.state cimport (
 )
 from shadowland._core.endpoint.table cimport TABLE_NONE, table_find, table_insert, table_remove
 from shadowland._core.endpoint.trust cimport JOINING_WAITS
+from shadowland._core.session.epoch cimport epoch_begin
 from shadowland._core.wire.crc32c cimport crc32c
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
@@ -270,6 +272,7 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     cdef uint8_t payload[MTU_LARGEST]
     cdef uint8_t keys[64]
     cdef uint8_t suite
+    cdef Chain chain
     cdef uint32_t slot = handle_slot(connection.handle)
     if connection.state != STATE_CONNECT:
         drop(state, DROP_STALE)
@@ -308,9 +311,11 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
         connection_release(state, connection, now_us)
         return
     noise_exporter(&attempt.noise, connection.exporter)
-    noise_nk_split(&attempt.noise, keys, keys + 32, NULL)
-    derive_session_key(&connection.send_key, keys, suite, 0)
-    derive_session_key(&connection.receive_key, keys + 32, suite, 0)
+    noise_nk_split(&attempt.noise, keys, keys + 32, chain.transcript, chain.root)
+    chain.epoch = 0
+    epoch_begin(&connection.epochs, True, suite, &chain, keys, keys + 32)
+    rekey_arm(state, connection, now_us)
+    chain_wipe(&chain)
     sodium.memzero(keys, 64)
     table_remove(&state.echoes, attempt.echo)
     sodium.memzero(attempt, sizeof(Attempt))

@@ -10,10 +10,10 @@ Threads  One at a time.
 from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from shadowland._core.base.records cimport Address
-from shadowland._core.crypto.aead cimport AeadKey
 from shadowland._core.guard.guard cimport SessionBuckets
 from shadowland._core.session.ack cimport AckState
 from shadowland._core.session.channel cimport Claims
+from shadowland._core.session.epoch cimport Epochs
 from shadowland._core.session.path cimport PathPending
 from shadowland._core.session.receiving cimport ReliableReceive
 from shadowland._core.session.recovery cimport Recovery
@@ -86,6 +86,16 @@ cdef struct Challenge:          # client: to be answered
     uint64_t token
     Address local               # where it came to, and whence the answer leaves
 
+cdef struct Rekey:              # when the keys of the current epoch have served long enough
+    uint64_t due_us
+    uint64_t due_packets        # of packets_out
+    uint64_t due_bytes          # of bytes_out
+    uint64_t failures           # packets that did not open
+    bint wanted                 # somebody asked: the application, or the server
+    bint asked                  # server: the client knows
+    bint held                   # server: a request waits for the end of the grace time
+    uint8_t request[32]         # ... its ephemeral
+
 cdef struct Connection:
     uint64_t handle
     uint64_t key                # in the endpoint's table of sessions
@@ -125,8 +135,8 @@ cdef struct Connection:
     Address remote              # the validated path: nothing but challenges goes anywhere else
     Address local
     SessionBuckets guarded      # server: what this session used of its allowances
-    AeadKey send_key
-    AeadKey receive_key
+    Epochs epochs
+    Rekey rekey
     ReplayWindow replay
     AckState ack
     Latest latest

@@ -17,6 +17,7 @@ from shadowland._core.endpoint.control cimport (
     CONTROL_INTEGRITY_CHALLENGE,
     violation,
 )
+from shadowland._core.endpoint.rekey cimport REKEY_ASK, REKEY_RESPONSE, rekey_message
 from shadowland._core.endpoint.state cimport EndpointState
 
 cdef inline int control_message(EndpointState* state, Connection* connection, uint8_t kind, const uint8_t* data,
@@ -30,4 +31,6 @@ cdef inline int control_message(EndpointState* state, Connection* connection, ui
         return take_challenge(state, connection, data, length, now_us)
     if kind == CONTROL_INTEGRITY_ANSWER:
         return take_answer_of(state, connection, data, length, now_us)
+    if REKEY_ASK <= kind <= REKEY_RESPONSE:
+        return rekey_message(state, connection, kind, data, length, now_us)
     return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)

@@ -1,13 +1,13 @@
 """Python door to the endpoint: bytes in, events out, time as an argument. Knows no socket, clock or random source."""
 import numpy as np
 
-from cpython.buffer cimport PyBUF_ANY_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cython cimport final
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from shadowland._core.base.batch cimport DatagramBatch
+from shadowland._core.base.buffer cimport pointer
 from shadowland._core.base.records cimport (
     Address,
     EventRecord,
@@ -25,7 +25,7 @@ from shadowland._core.crypto.token cimport TOKEN_LARGEST
 from shadowland._core.endpoint.accept cimport waiting_serve
 from shadowland._core.endpoint.connect cimport connect_begin
 from shadowland._core.endpoint.connection cimport STATE_CONNECT, STATE_HELLO, STATE_LIVE, Connection
-from shadowland._core.endpoint.delivery cimport connection_close
+from shadowland._core.endpoint.delivery cimport connection_close, mark_dirty
 from shadowland._core.endpoint.halfopen cimport half_open_sweep
 from shadowland._core.endpoint.inbound cimport deliver_stalled, endpoint_inbound
 from shadowland._core.endpoint.join cimport half_open_close
@@ -52,7 +52,7 @@ from shadowland._core.endpoint.state cimport (
     EndpointState,
     connection_of,
 )
-from shadowland._core.endpoint.stats cimport StatsRecord, fill_stats
+from shadowland._core.endpoint.stats cimport counters_of, stats_table
 from shadowland._core.guard.guard cimport Guard
 from shadowland._core.session.channel cimport BLOCKS_LEAST, BLOCKS_RESERVED, RELIABLE_MESSAGE_LIMIT, STREAMS
 from shadowland._core.session.replay cimport REPLAY_LEAST, REPLAY_MOST
@@ -64,26 +64,6 @@ SNAPSHOT_LIMIT = _SNAPSHOT_LIMIT
 UNRELIABLE_LIMIT = _UNRELIABLE_LIMIT
 RELIABLE_LIMIT = RELIABLE_MESSAGE_LIMIT - 1
 CIPHERS = ("auto", "chacha20-poly1305")
-
-STATS_DTYPE = np.dtype([
-    ("connection", np.uint64), ("rtt_us", np.uint64), ("rtt_variance_us", np.uint64), ("min_rtt_us", np.uint64),
-    ("packets_in", np.uint64), ("packets_out", np.uint64), ("bytes_in", np.uint64), ("bytes_out", np.uint64),
-    ("packets_lost", np.uint64), ("packets_acked", np.uint64), ("clock_offset_us", np.int64),
-    ("units_waiting", np.uint32), ("inputs_waiting", np.uint32), ("suite", np.uint64),
-])
-
-if STATS_DTYPE.itemsize != sizeof(StatsRecord):
-    raise ImportError(f"STATS_DTYPE has {STATS_DTYPE.itemsize} bytes and StatsRecord {sizeof(StatsRecord)}")
-
-
-cdef void* pointer(object array) except NULL:
-    """First byte of a contiguous array; valid as long as the array lives."""
-    cdef Py_buffer view
-    PyObject_GetBuffer(array, &view, PyBUF_ANY_CONTIGUOUS)
-    try:
-        return view.buf
-    finally:
-        PyBuffer_Release(&view)
 
 
 def _within(name: str, value: int, low: int, high: int) -> int:
@@ -110,6 +90,8 @@ cdef class Endpoint:
     inbox_records, inbox_bytes     what one tick may bring; beyond it messages are refused and counted.
     outbox_bytes       what one tick may send besides reliable messages.
     cipher             "auto": AEGIS-128L where both sides have AES instructions; or "chacha20-poly1305".
+    rekey_bytes, rekey_packets, rekey_age_us, rekey_failures       new keys after so much sent, so long, or so many
+    packets that did not open; at most_failures the session ends (KEYS_EXHAUSTED).
     replay_positions   sequences behind the newest that are still taken, 64 to 4,096; what is older is dropped.
     blocks, session_blocks         256-byte blocks for reliable messages and fragments, in all and per session and
     direction.
@@ -124,7 +106,9 @@ cdef class Endpoint:
         half_open: int = 1024, half_open_per_prefix: int = 256, half_open_us: int = 5_000_000,
         ping_us: int = 5_000_000, max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0,
         outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 3584, cipher: str = "auto",
-        replay_positions: int = 1024, Guard guard = None,
+        replay_positions: int = 1024, rekey_bytes: int = 1 << 34, rekey_packets: int = 1 << 24,
+        rekey_age_us: int = 600_000_000, rekey_failures: int = 1 << 24, most_failures: int = 1 << 35,
+        Guard guard = None,
     ) -> None:
         cdef EndpointState* state = &self.state
         if self._role is not None:
@@ -155,6 +139,11 @@ cdef class Endpoint:
         state.limits.blocks = _within("blocks", blocks or 8192 + 32 * capacity,
                                       BLOCKS_LEAST + BLOCKS_RESERVED * capacity, 1 << 28)
         state.limits.session_blocks = _within("session_blocks", session_blocks, BLOCKS_LEAST, 1 << 20)
+        state.limits.rekey_bytes = _within("rekey_bytes", rekey_bytes, 1 << 16, 1 << 50)
+        state.limits.rekey_packets = _within("rekey_packets", rekey_packets, 16, 1 << 40)
+        state.limits.rekey_age_us = _within("rekey_age_us", rekey_age_us, 1_000_000, 1 << 40)
+        state.limits.rekey_failures = _within("rekey_failures", rekey_failures, 1, 1 << 34)
+        state.limits.most_failures = _within("most_failures", most_failures, rekey_failures + 1, 1 << 35)
         state.limits.replay_positions = _within("replay_positions", replay_positions, REPLAY_LEAST, REPLAY_MOST)
         if cipher not in CIPHERS:
             raise UsageError(f"Endpoint: cipher is {cipher!r}; it must be {' or '.join(CIPHERS)}")
@@ -291,6 +280,18 @@ cdef class Endpoint:
         connection_close(&self.state, connection, reason, now_us)
         return True
 
+    def rekey(self, handle: int) -> bool:
+        """New keys for a session as soon as the last change of keys is over; False if the session is over.
+
+        Both sides may ask at any time; `stats` shows the epoch, which counts the changes.
+        """
+        cdef Connection* connection = connection_of(&self.state, handle)
+        if connection == NULL or connection.state != STATE_LIVE:
+            return False
+        connection.rekey.wanted = True
+        mark_dirty(&self.state, connection)
+        return True
+
     def close_all(self, reason: int, now_us: int) -> int:
         """End every session, half-open ones included; returns how many there were."""
         cdef uint32_t slot, count
@@ -405,23 +406,8 @@ cdef class Endpoint:
 
     def stats(self, handle: int | None = None):
         """Measurements of one session or of all live ones: an array of STATS_DTYPE. A round trip of 0 is not measured
-        yet; `suite` is 1 for ChaCha20-Poly1305, 2 for AEGIS-128L."""
-        cdef uint32_t slot, count = 0
-        cdef StatsRecord* out
-        cdef Connection* connection
-        if handle is not None:
-            connection = connection_of(&self.state, handle)
-            table = np.zeros(0 if connection == NULL else 1, dtype=STATS_DTYPE)
-            if connection != NULL:
-                fill_stats(<StatsRecord*>pointer(table), connection)
-            return table
-        table = np.zeros(max(self.state.high_water, 1), dtype=STATS_DTYPE)
-        out = <StatsRecord*>pointer(table)
-        for slot in range(self.state.high_water):
-            if self.state.connections[slot].state == STATE_LIVE:
-                fill_stats(&out[count], &self.state.connections[slot])
-                count += 1
-        return table[:count]
+        yet; `suite` is 1 for ChaCha20-Poly1305, 2 for AEGIS-128L; `epoch` counts changes of keys."""
+        return stats_table(&self.state, handle)
 
     @property
     def drops(self):
@@ -436,13 +422,6 @@ cdef class Endpoint:
     @property
     def counters(self) -> dict[str, int]:
         """received, accepted, sent (datagrams), bytes_in, bytes_out (UDP payload), handshakes (key exchanges done),
-        blocks_used, fragment_sets, events_lost, migrations, paths_refused (pending ones that were not taken),
+        rekeys, blocks_used, fragment_sets, events_lost, migrations, paths_refused (pending ones that were not taken),
         paths_busy (packets from a third address, too soon to challenge it)."""
-        return {
-            "received": self.state.received, "accepted": self.state.accepted, "sent": self.state.sent,
-            "bytes_in": self.state.bytes_in, "bytes_out": self.state.bytes_out, "handshakes": self.state.handshakes,
-            "blocks_used": self.state.slab.used, "fragment_sets": self.state.fragments.live,
-            "fragments_expired": self.state.fragments.expired, "fragments_evicted": self.state.fragments.evicted,
-            "events_lost": self.state.events_lost, "migrations": self.state.migrations,
-            "paths_refused": self.state.paths_refused, "paths_busy": self.state.paths_busy,
-        }
+        return counters_of(&self.state)

@@ -12,11 +12,11 @@ from shadowland._core.base.records cimport Datagram, address_same
 from shadowland._core.base.status cimport (
     BYE_NONE,
     BYE_SEQUENCE_JUMP,
-    DROP_AUTH_FAILED,
     DROP_BAD_ACK_BLOCK,
     DROP_BAD_FLAGS,
     DROP_BAD_FRAME,
     DROP_CLOSED,
+    DROP_NO_KEYS,
     DROP_OVERSIZED,
     DROP_REPLAYED,
     DROP_SEQUENCE_JUMP,
@@ -24,7 +24,7 @@ from shadowland._core.base.status cimport (
     DROP_UNKNOWN_CONNECTION,
     DROP_WRONG_PATH,
 )
-from shadowland._core.crypto.aead cimport aead_open
+from shadowland._core.crypto.aead cimport SUITE_NONE, aead_open
 from shadowland._core.endpoint.accept cimport server_handshake, waiting_serve
 from shadowland._core.endpoint.connect cimport client_handshake
 from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection
@@ -34,6 +34,7 @@ from shadowland._core.endpoint.frames cimport read_frame
 from shadowland._core.endpoint.guarded cimport session_admitted, session_judged
 from shadowland._core.endpoint.join cimport half_open_packet
 from shadowland._core.endpoint.path cimport path_packet
+from shadowland._core.endpoint.rekey cimport rekey_failed, rekey_opened
 from shadowland._core.endpoint.reliable cimport deliver_waiting
 from shadowland._core.endpoint.state cimport (
     HALF_BIT,
@@ -46,6 +47,7 @@ from shadowland._core.endpoint.state cimport (
 )
 from shadowland._core.endpoint.table cimport TABLE_NONE, table_find
 from shadowland._core.session.ack cimport ACK_WORD_MASK, AckBlock, ack_note, ack_parse
+from shadowland._core.session.epoch cimport EPOCH_SETTLED, PHASE_FLAG, ReceiveKey, epoch_receive
 from shadowland._core.session.replay cimport REPLAY_WORD_MASK, replay_commit, replay_seen
 from shadowland._core.wire.header cimport HEADER_SIZE, Header, header_parse
 
@@ -105,10 +107,11 @@ cdef inline void read_body(EndpointState* state, Connection* connection, const u
 cdef inline void session_datagram(EndpointState* state, Header* header, uint8_t* data, const Datagram* datagram,
                                   uint64_t now_us) noexcept nogil:
     cdef uint32_t slot, length = datagram.length, sealed
+    cdef ReceiveKey* receive
     cdef uint64_t bad
     cdef bint elsewhere = False, newest
     cdef Connection* connection
-    if header.channel != 0 or header.flags != FLAGS_SESSION:
+    if header.channel != 0 or (header.flags & ~PHASE_FLAG) != FLAGS_SESSION:
         drop(state, DROP_BAD_FLAGS)
         return
     slot = table_find(&state.sessions, session_key(state, header.connection_id, &datagram.remote))
@@ -133,13 +136,20 @@ cdef inline void session_datagram(EndpointState* state, Header* header, uint8_t*
         if replay_seen(&connection.replay, header.sequence):
             drop(state, DROP_REPLAYED)
             return
-        if length < HEADER_SIZE + connection.receive_key.tag_size + 1:
+        # Picked by an index, not by a branch: which phase comes is settled long before anybody knows.
+        receive = epoch_receive(&connection.epochs, header.flags)
+        if receive.key.suite == SUITE_NONE or header.sequence > receive.last:
+            drop(state, DROP_NO_KEYS)
+            return
+        if length < HEADER_SIZE + receive.key.tag_size + 1:
             drop(state, DROP_TRUNCATED)
             return
-        if not aead_open(&connection.receive_key, header.connection_id, header.sequence, data, HEADER_SIZE,
+        if not aead_open(&receive.key, header.connection_id, header.sequence, data, HEADER_SIZE,
                          data + HEADER_SIZE, length - HEADER_SIZE):
-            drop(state, DROP_AUTH_FAILED)
+            rekey_failed(state, connection, now_us)
             return
+        if connection.epochs.state != EPOCH_SETTLED:
+            rekey_opened(state, connection, header.flags, header.sequence, now_us)
     if header.sequence > connection.replay.newest and header.sequence - connection.replay.newest > SEQUENCE_JUMP_LIMIT:
         drop(state, DROP_SEQUENCE_JUMP)
         connection_close(state, connection, BYE_SEQUENCE_JUMP, now_us)
@@ -151,7 +161,7 @@ cdef inline void session_datagram(EndpointState* state, Header* header, uint8_t*
         return
     if not session_admitted(state, connection, length, datagram.time_us):
         return
-    sealed = HEADER_SIZE + connection.receive_key.tag_size
+    sealed = HEADER_SIZE + epoch_receive(&connection.epochs, header.flags).key.tag_size
     bad = state.bad
     connection.bytes_in += length
     if elsewhere:
@@ -175,7 +185,7 @@ cdef inline void prefetch_session(EndpointState* state, const uint8_t* data, con
     prefetch(first + 2 * CACHE_LINE)
     prefetch(first + 3 * CACHE_LINE)
     prefetch(&state.connections[slot].guarded)
-    prefetch(&state.connections[slot].receive_key)
+    prefetch(epoch_receive(&state.connections[slot].epochs, header.flags))
     prefetch(&state.connections[slot].replay)
     prefetch(&state.connections[slot].replay.words[(header.sequence >> 6) & REPLAY_WORD_MASK])
     prefetch(&state.connections[slot].ack.newest)

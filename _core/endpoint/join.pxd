@@ -13,6 +13,7 @@ from shadowland._core.base.status cimport (
     DROP_AUTH_FAILED,
     DROP_CLOSED,
     DROP_HALF_OPEN_FULL,
+    DROP_NO_KEYS,
     DROP_TRUNCATED,
     DROP_WRONG_PATH,
 )
@@ -20,9 +21,11 @@ from shadowland._core.crypto.aead cimport aead_open
 from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection, handle_slot
 from shadowland._core.endpoint.delivery cimport connection_close, connection_deadline
 from shadowland._core.endpoint.halfopen cimport half_open_free
+from shadowland._core.endpoint.rekey cimport rekey_arm
 from shadowland._core.endpoint.state cimport HALF_ACCEPTED, EndpointState, HalfOpen, connection_take, drop, event_push
 from shadowland._core.endpoint.table cimport table_insert, table_remove
 from shadowland._core.endpoint.trust cimport JOINING_WAITS, claim_move, claim_spend
+from shadowland._core.session.epoch cimport PHASE_FLAG
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
 cdef enum:
@@ -51,10 +54,10 @@ cdef inline Connection* half_open_promote(EndpointState* state, uint32_t index, 
     memcpy(connection.exporter, half.exporter, 32)
     connection.remote = half.remote
     connection.local = half.local
-    connection.send_key = half.send_key
-    connection.receive_key = half.receive_key
+    connection.epochs = half.epochs
     connection.peer_ack_delay_us = <uint64_t>half.peer_ack_delay_ms * 1000
     connection.idle_timeout_us = state.limits.idle_timeout_us
+    rekey_arm(state, connection, now_us)
     connection.last_received_us = now_us
     connection.last_sent_us = now_us
     spend_ephemeral(state, half.echo)
@@ -87,11 +90,14 @@ cdef inline Connection* half_open_packet(EndpointState* state, uint32_t index, c
     if not address_same(&datagram.remote, &half.remote):
         drop(state, DROP_WRONG_PATH)
         return NULL
-    if datagram.length < HEADER_SIZE + half.receive_key.tag_size + 1:
+    if header.flags & PHASE_FLAG:
+        drop(state, DROP_NO_KEYS)
+        return NULL
+    if datagram.length < HEADER_SIZE + half.epochs.receive[0].key.tag_size + 1:
         drop(state, DROP_TRUNCATED)
         return NULL
-    if not aead_open(&half.receive_key, header.connection_id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE,
-                     datagram.length - HEADER_SIZE):
+    if not aead_open(&half.epochs.receive[0].key, header.connection_id, header.sequence, data, HEADER_SIZE,
+                     data + HEADER_SIZE, datagram.length - HEADER_SIZE):
         drop(state, DROP_AUTH_FAILED)
         return NULL
     # Room was set aside when it was accepted; the event queue alone can be full, and then the client asks again.

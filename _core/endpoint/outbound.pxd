@@ -49,6 +49,7 @@ from shadowland._core.endpoint.delivery cimport (
     silence_limit,
 )
 from shadowland._core.endpoint.path cimport path_step
+from shadowland._core.endpoint.rekey cimport rekey_step
 from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, OutboxNode, count_fragments
 from shadowland._core.endpoint.units cimport put_length, put_units
 from shadowland._core.session.ack cimport ack_pack
@@ -179,7 +180,7 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
         return PACKET_NO_ROOM
     data = batch_data(batch, batch.count)
     memset(&packet, 0, sizeof(SentPacket))
-    end = connection.mtu - connection.send_key.tag_size
+    end = connection.mtu - connection.epochs.send.tag_size
     evicted = recovery_evicted(&connection.recovery)
     if evicted != NULL:
         packet_lost(state, connection, evicted, now_us)
@@ -210,12 +211,12 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
         connection.want &= <uint8_t>~WANT_PROBE
     header.connection_id = connection.id
     header.channel = 0
-    header.flags = FLAGS_SEALED
+    header.flags = FLAGS_SEALED | connection.epochs.send_flag
     header.sequence = connection.recovery.next_sequence
     header_pack(data, &header)
-    aead_seal(&connection.send_key, connection.id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE,
+    aead_seal(&connection.epochs.send, connection.id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE,
               at - HEADER_SIZE)
-    packet.size = <uint16_t>(at + connection.send_key.tag_size)
+    packet.size = <uint16_t>(at + connection.epochs.send.tag_size)
     recovery_sent(&connection.recovery, &packet, now_us)
     datagram.length = packet.size
     datagram.remote = connection.remote
@@ -301,6 +302,9 @@ cdef inline bint flush_connection(EndpointState* state, Connection* connection, 
     if connection.path_due_us != 0 and connection.path_due_us <= now_us:
         if not path_step(state, connection, batch, now_us):
             return False
+    rekey_step(state, connection, now_us)
+    if connection.state != STATE_LIVE:
+        return True
     while wants_packet(state, connection, now_us):
         if packets >= FLUSH_PACKETS and connection.node_head == <uint32_t>NODE_NONE:
             mark_dirty(state, connection)           # the rest of the reliable units goes with the next pass

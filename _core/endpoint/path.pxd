@@ -62,7 +62,7 @@ cdef enum:
     FLAGS_ALONE = 0x03
 
 cdef inline uint32_t alone_size(const Connection* connection) noexcept nogil:
-    return HEADER_SIZE + ALONE_BODY + connection.send_key.tag_size
+    return HEADER_SIZE + ALONE_BODY + connection.epochs.send.tag_size
 
 cdef inline bint seal_alone(EndpointState* state, Connection* connection, Batch* batch, const Address* remote,
                             const Address* local, uint8_t code, uint64_t value, uint32_t size, uint8_t flags,
@@ -81,14 +81,14 @@ cdef inline bint seal_alone(EndpointState* state, Connection* connection, Batch*
     data = batch_data(batch, batch.count)
     header.connection_id = connection.id
     header.channel = 0
-    header.flags = FLAGS_ALONE
+    header.flags = FLAGS_ALONE | connection.epochs.send_flag
     header.sequence = connection.recovery.next_sequence
     header_pack(data, &header)
     memset(data + HEADER_SIZE, 0, size - HEADER_SIZE)
     data[HEADER_SIZE + 1], data[HEADER_SIZE + 2], data[HEADER_SIZE + 3] = 10, CHANNEL_CONTROL, code
     store_u64(data + HEADER_SIZE + 4, value)
-    aead_seal(&connection.send_key, connection.id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE,
-              size - HEADER_SIZE - connection.send_key.tag_size)
+    aead_seal(&connection.epochs.send, connection.id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE,
+              size - HEADER_SIZE - connection.epochs.send.tag_size)
     memset(&packet, 0, sizeof(SentPacket))
     packet.size = <uint16_t>size
     packet.flags = flags

@@ -81,7 +81,7 @@ cdef inline uint8_t* node_push(EndpointState* state, Connection* connection, uin
 
 cdef inline uint32_t frame_room(const Connection* connection) noexcept nogil:
     """The longest frame that every packet of this session has room for, whatever else must be in it."""
-    return connection.mtu - HEADER_SIZE - connection.send_key.tag_size - ACK_BLOCK_MAX - CONTROL_MOST
+    return connection.mtu - HEADER_SIZE - connection.epochs.send.tag_size - ACK_BLOCK_MAX - CONTROL_MOST
 
 cdef inline bint outbox_room(const EndpointState* state, uint32_t nodes, uint32_t size) noexcept nogil:
     return (nodes <= state.limits.outbox_nodes - state.node_count

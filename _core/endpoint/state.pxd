@@ -34,7 +34,6 @@ from shadowland._core.base.status cimport (
     DROP_UNKNOWN_MESSAGE,
 )
 from shadowland._core.compress.packer cimport Packer
-from shadowland._core.crypto.aead cimport AeadKey
 from shadowland._core.crypto.cookie cimport CookieSecret
 from shadowland._core.crypto.drbg cimport Drbg
 from shadowland._core.crypto.noise cimport NoiseState
@@ -44,6 +43,7 @@ from shadowland._core.endpoint.integrity cimport Integrity
 from shadowland._core.endpoint.table cimport Table
 from shadowland._core.endpoint.trust cimport Joining, Trust
 from shadowland._core.guard.guard cimport GuardState
+from shadowland._core.session.epoch cimport Epochs
 from shadowland._core.session.fragment cimport Fragments
 
 cdef enum:
@@ -85,8 +85,7 @@ cdef struct HalfOpen:           # server: message 2 was sent, CONFIRM has not co
     uint8_t digest[32]          # SHA-256 of CONNECT: the same ephemeral with any other byte is refused
     Address remote
     Address local
-    AeadKey send_key
-    AeadKey receive_key
+    Epochs epochs
     uint8_t datagram[MTU_LARGEST]
 
 cdef struct Attempt:            # client: a handshake under way
@@ -125,6 +124,11 @@ cdef struct Limits:
     uint64_t ping_us
     uint64_t max_ack_delay_us
     uint32_t replay_positions
+    uint64_t rekey_bytes
+    uint64_t rekey_packets
+    uint64_t rekey_age_us
+    uint64_t rekey_failures
+    uint64_t most_failures
     uint16_t mtu
 
 cdef struct EndpointState:
@@ -200,6 +204,7 @@ cdef struct EndpointState:
     uint64_t sent
     uint64_t bytes_out
     uint64_t handshakes         # Diffie-Hellman exchanges done
+    uint64_t rekeys             # changes of keys that both sides have taken part in
     GuardState* guard           # the Guard that endpoint.pyx keeps alive
     uint64_t bad                # messages that no honest peer sends, so far
     uint64_t events_lost        # snapshot events that found no room (the world counts them as lost by age)

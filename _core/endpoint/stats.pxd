@@ -7,6 +7,7 @@ Threads  As its endpoint.
 from libc.stdint cimport uint32_t, uint64_t
 
 from shadowland._core.endpoint.connection cimport Connection
+from shadowland._core.endpoint.state cimport EndpointState
 
 cdef struct StatsRecord:
     uint64_t connection
@@ -22,7 +23,8 @@ cdef struct StatsRecord:
     uint64_t clock_offset_us
     uint32_t units_waiting
     uint32_t inputs_waiting
-    uint64_t suite
+    uint32_t suite
+    uint32_t epoch
 
 cdef inline void fill_stats(StatsRecord* out, const Connection* connection) noexcept nogil:
     """Copy what is measured of one connection."""
@@ -39,4 +41,8 @@ cdef inline void fill_stats(StatsRecord* out, const Connection* connection) noex
     out.clock_offset_us = connection.clock_offset_us
     out.units_waiting = <uint32_t>(connection.send.next - connection.send.base) + connection.send.uncut
     out.inputs_waiting = connection.inputs.depth
-    out.suite = connection.send_key.suite
+    out.suite = connection.epochs.suite
+    out.epoch = connection.epochs.chain.epoch
+
+cdef object stats_table(EndpointState* state, object handle)
+cdef dict counters_of(EndpointState* state)

@@ -299,12 +299,12 @@ def prepare(role: str) -> None:
     rig.state = &endpoint.state
     rig.handle = found.handle
     connection = connection_of(rig.state, rig.handle)
-    rig.key, rig.id, rig.sequence = connection.receive_key, connection.id, found.session.sequence
+    rig.key, rig.id, rig.sequence = connection.epochs.receive[0].key, connection.id, found.session.sequence
     rig.half = NULL
     for i in range(rig.state.limits.half_open_capacity):
         if rig.state.halves[i].state:
             rig.half = &rig.state.halves[i]
-            rig.half_key = rig.half.receive_key
+            rig.half_key = rig.half.epochs.receive[0].key
     for i in range(8):
         rig.echo[i] = found.echo[i]
     rig.start_us = found.desk.now_us

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shadowland._core.crypto import aead, cookie, drbg, keys, noise
+from shadowland._core.crypto import aead, chain, cookie, drbg, keys, noise
 from tests.reference import crypto_vectors
 
 PATH = Path(__file__).parents[1] / "vectors" / "crypto.json"
@@ -37,11 +37,27 @@ def test_handshake_and_session_keys() -> None:
     message_2 = server.write(hexed(given["server_ephemeral_private"]), hexed(given["payload_2"]))
     assert message_2 == hexed(given["message_2"])
     assert client.read(hexed(given["message_2"])) == hexed(given["payload_2"])
-    names = ("split_client_to_server", "split_server_to_client", "handshake_hash")
+    names = ("split_client_to_server", "split_server_to_client", "handshake_hash", "root")
     assert client.split() == server.split() == tuple(hexed(given[name]) for name in names)
     for row in given["session_keys"]:
         if aead.key_size(row["suite"]):
             assert keys.derive(hexed(row["split"]), row["suite"], row["epoch"]) == hexed(row["key"])
+
+
+def test_rekeys() -> None:
+    given = VECTORS["rekeys"]
+    client, server = (chain.Secrets(hexed(given["root"]), hexed(given["handshake_hash"])) for _ in range(2))
+    for row in given["epochs"]:
+        ours, theirs, c, s = (hexed(row[name]) for name in (
+            "client_ephemeral_private", "server_ephemeral_private", "request", "response"))
+        assert keys.exchange(ours, s) == keys.exchange(theirs, c) == hexed(row["shared"])
+        split = hexed(row["k1"]), hexed(row["k2"])
+        assert client.advance(ours, s, c, s) == server.advance(theirs, c, c, s) == split
+        assert client.transcript == hexed(row["transcript"]) and client.epoch == row["epoch"]
+        for suite in row["keys"]:
+            if aead.key_size(suite["suite"]):
+                derived = [keys.derive(key, suite["suite"], row["epoch"]).hex() for key in split]
+                assert derived == [suite["client_to_server"], suite["server_to_client"]]
 
 
 @pytest.mark.parametrize("row", VECTORS["packets"])

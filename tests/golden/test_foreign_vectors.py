@@ -35,8 +35,8 @@ def test_published_noise_vector() -> None:
         assert server.read(first_sealed) == first
         assert server.write(server_secret, second) == second_sealed
         assert client.read(second_sealed) == second
-        up, down, handshake_hash = client.split()
-        assert server.split() == (up, down, handshake_hash)
+        up, down, handshake_hash, root = client.split()
+        assert server.split() == (up, down, handshake_hash, root)
         assert handshake_hash == hexed(vector["handshake_hash"])
         # Transport messages alternate; Noise's nonce is four zero bytes and a counter, as ours with connection id 0.
         for i, (payload, ciphertext) in enumerate(transport):

@@ -7,7 +7,7 @@ import json
 import struct
 from typing import Any
 
-from tests.reference import aead, aegis, cookie, drbg, keys, noise
+from tests.reference import aead, aegis, chain, cookie, drbg, keys, noise
 
 STATIC, CLIENT, SERVER = bytes(range(32)), bytes(range(32, 64)), bytes(range(64, 96))
 SECRETS = [b"current secret of the server ....", b"previous secret of the server ..."]
@@ -50,17 +50,40 @@ def handshake() -> dict[str, Any]:
     assert server.read(first) == payloads[0]
     second = server.write(SERVER, payloads[1])
     assert client.read(second) == payloads[1]
-    up, down, handshake_hash = client.split()
+    up, down, handshake_hash, root = client.split()
     return {
         "static_private": STATIC.hex(), "static_public": keys.public_key(STATIC).hex(),
         "client_ephemeral_private": CLIENT.hex(), "server_ephemeral_private": SERVER.hex(),
         "prologue": prologue.hex(), "payload_1": payloads[0].hex(), "message_1": first.hex(),
         "payload_2": payloads[1].hex(), "message_2": second.hex(), "handshake_hash": handshake_hash.hex(),
+        "root": root.hex(),
         "split_client_to_server": up.hex(), "split_server_to_client": down.hex(),
         "session_keys": [
             {"split": split.hex(), "suite": suite, "epoch": epoch, "key": keys.derive(split, suite, epoch).hex()}
             for split in (up, down) for suite in (1, 2) for epoch in (0, 1, 0x01020304)],
     }
+
+
+def rekeys() -> dict[str, Any]:
+    """Two rekeys after the handshake above: what both sides say and everything that is derived from it."""
+    client = noise.Initiator(b"", keys.public_key(STATIC), CLIENT)
+    server = noise.Responder(b"", STATIC)
+    server.read(client.write(b""))
+    client.read(server.write(SERVER, b""))
+    k1, k2, h, root = client.split()
+    secrets, rows = chain.Chain(root, h), []
+    for number in (1, 2):
+        ours, theirs = bytes([number]) * 32, bytes([number + 64]) * 32
+        request, response = keys.public_key(ours), keys.public_key(theirs)
+        shared = keys.x25519(ours, response)
+        k1, k2 = secrets.advance(shared, request, response)
+        rows.append({
+            "epoch": number, "client_ephemeral_private": ours.hex(), "server_ephemeral_private": theirs.hex(),
+            "request": request.hex(), "response": response.hex(), "shared": shared.hex(),
+            "transcript": secrets.transcript.hex(), "root": secrets.root.hex(), "k1": k1.hex(), "k2": k2.hex(),
+            "keys": [{"suite": suite, "client_to_server": keys.derive(k1, suite, number).hex(),
+                      "server_to_client": keys.derive(k2, suite, number).hex()} for suite in (1, 2)]})
+    return {"root": root.hex(), "handshake_hash": h.hex(), "epochs": rows}
 
 
 def packets() -> list[dict[str, Any]]:
@@ -86,6 +109,7 @@ def document() -> dict[str, Any]:
         "cookies": {"current": SECRETS[0][:32].hex(), "previous": SECRETS[1][:32].hex(),
                     "ephemeral": keys.public_key(CLIENT).hex(), "checks": cookies()},
         "handshake": handshake(),
+        "rekeys": rekeys(),
         "packets": packets(),
         "generator": {"seed": STATIC.hex(), "first_600_bytes": drbg.Generator(STATIC).fill(600).hex()},
     }

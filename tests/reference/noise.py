@@ -75,8 +75,10 @@ class SymmetricState:
         """Before or after Split: the key for what proves something of this session."""
         return keys.expand(self.ck, b"shadowland-net exporter" + self.h, 32)
 
-    def split(self) -> tuple[bytes, bytes, bytes]:
-        return *hkdf(self.ck, b""), self.h
+    def split(self) -> tuple[bytes, bytes, bytes, bytes]:
+        """k1, k2, h, and the root of later epochs: the third output of the same HKDF."""
+        first, second = hkdf(self.ck, b"")
+        return first, second, self.h, keys.hmac256(keys.hmac256(self.ck, b""), second + b"\3")
 
 
 class Initiator(SymmetricState):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from tests.reference import ack, aegis, cookie, keys, noise
+from tests.reference import ack, aegis, cookie, epoch, keys, noise
 
 VERSION = 1
 HELLO, COOKIE, VERSIONS, CONNECT, ACCEPTED, REJECTED = 1, 2, 3, 4, 5, 6
@@ -20,6 +20,8 @@ SCHEMA_MISMATCH, BAD_TOKEN = 6, 16
 CONFIRM, PING, PONG, CLOSE, PATH_CHALLENGE, PATH_RESPONSE = 0, 1, 2, 3, 4, 5
 AUTHENTICATE, AUTHENTICATED, CHALLENGE, ANSWER = 10, 11, 20, 21
 FRAGMENT, COMPRESSED = 0x08, 0x10
+CONTROL_STREAM = 8
+REKEY_ASK, REKEY_REQUEST, REKEY_RESPONSE = 1, 2, 3
 CHACHA20_POLY1305, AEGIS_128L = 1, 2
 
 
@@ -112,17 +114,23 @@ class Sealed:
     send_key: bytes
     receive_key: bytes
     suite: int = CHACHA20_POLY1305
+    epochs: epoch.Keys | None = None            # with it the keys above are those of epoch 0 only
     sequence: int = 0
+    units: int = 0                              # said on the control stream
+    heard: set[bytes] = field(default_factory=set)      # ... and its units taken
     acks: ack.Receiver = field(default_factory=ack.Receiver)
     largest_acked: int = 0
     acked: set[int] = field(default_factory=set)
 
-    def seal(self, body: bytes, sequence: int | None = None, channel: int = 0, flags: int = 3) -> bytes:
+    def seal(self, body: bytes, sequence: int | None = None, channel: int = 0,
+             flags: int | None = None) -> bytes:
         """A session datagram around `body`, under the next sequence unless another is asked for."""
         if sequence is None:
             sequence = self.sequence
             self.sequence += 1
-        head = header(self.connection_id, channel, flags, sequence)
+        if self.epochs is not None and channel == 0 and flags is None:
+            return self.epochs.seal(self.connection_id, sequence, body)
+        head = header(self.connection_id, channel, 3 if flags is None else flags, sequence)
         nonce = head[:4] + head[6:]
         if self.suite == AEGIS_128L:
             return head + aegis.seal(self.send_key, nonce + bytes(4), head, body)
@@ -136,7 +144,10 @@ class Sealed:
     def open(self, datagram: bytes) -> tuple[int, bytes] | None:
         """(sequence, body); None if the tag does not verify."""
         head = datagram[:14]
-        assert struct.unpack("<IBB", head[:6]) == (self.connection_id, 0, 3)
+        assert struct.unpack("<IB", head[:5]) == (self.connection_id, 0) and head[5] in (3, 7)
+        if self.epochs is not None:
+            opened = self.epochs.open(datagram)
+            return None if opened is None else (struct.unpack("<Q", head[6:])[0], opened)
         body = self._opened(head, head[:4] + head[6:], datagram[14:])
         return None if body is None else (struct.unpack("<Q", head[6:])[0], body)
 
@@ -147,6 +158,11 @@ class Sealed:
             return ChaCha20Poly1305(self.receive_key).decrypt(nonce, sealed, head)
         except InvalidTag:
             return None
+
+    def control(self, kind: int, data: bytes = b"") -> bytes:
+        """A frame's content: the next unit of the control stream (5.4)."""
+        self.units += 1
+        return unit(self.units - 1, self.units - 1, bytes([kind]) + data, stream=CONTROL_STREAM)
 
     def receive(self, datagram: bytes) -> list[bytes]:
         """Open a datagram, take its acks, note it as stored, and give its frames."""
@@ -163,9 +179,10 @@ class Sealed:
         return list(frames(body[block.length:]))
 
 
-def session_keys(split: tuple[bytes, bytes, bytes], suite: int) -> tuple[bytes, bytes]:
-    """Keys of epoch 0: (client to server, server to client)."""
-    return keys.derive(split[0], suite, 0), keys.derive(split[1], suite, 0)
+def session(connection_id: int, client: bool, split: tuple[bytes, bytes, bytes, bytes], suite: int) -> Sealed:
+    """One side's session in epoch 0, from what Noise's Split gave."""
+    epochs = epoch.Keys.begin(client, suite, split)
+    return Sealed(connection_id, epochs.send[0], epochs.receive[0], suite, epochs)
 
 
 class Client:
@@ -219,8 +236,7 @@ class Client:
         suite = self.accepted["suite"]
         assert self.accepted["connection_id"] and self.accepted["flags"] <= 1
         assert suite == CHACHA20_POLY1305 or (suite == AEGIS_128L and self.suites & 2)
-        to_server, to_client = session_keys(self.noise.split(), suite)
-        self.session = Sealed(self.accepted["connection_id"], to_server, to_client, suite)
+        self.session = session(self.accepted["connection_id"], True, self.noise.split(), suite)
 
 
 @dataclass
@@ -271,8 +287,7 @@ class Server:
         fields = struct.pack("<BBHIIHBBI", 0, self.suite, mtu, connection_id, self.tick, self.tick_hz,
                              self.ack_delay_ms, self.flags, self.idle_timeout_ms)
         datagram = self._message_2(ACCEPTED, fields, mtu, ephemeral)
-        to_server, to_client = session_keys(self.noise.split(), self.suite)
-        self.session = Sealed(connection_id, to_client, to_server, self.suite)
+        self.session = session(connection_id, False, self.noise.split(), self.suite)
         return datagram
 
     def reject(self, reason: int, classes: list[tuple[int, int]], ephemeral: bytes, detail: int = 0) -> bytes:

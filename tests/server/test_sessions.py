@@ -192,6 +192,19 @@ def test_a_kick_ends_the_async_iteration_with_its_reason() -> None:
     assert end.value.reason == sl.DisconnectReason.KICKED
 
 
+def test_both_sides_can_ask_for_new_keys() -> None:
+    app = world()
+    with running(app) as url, sl.Client(url, app.identity.public_text, schema=SCHEMA) as me:
+        me.wait()
+        poll_until(me, lambda: len(app.sessions) == 1)
+        (session,) = app.sessions.values()
+        for number, ask in enumerate((session.rekey, me.rekey), 1):
+            assert ask()
+            poll_until(me, lambda number=number: app.endpoint.counters["rekeys"] == number)    # type: ignore[misc]
+        assert app.endpoint.stats(session.handle)["epoch"][0] == 2
+    assert not me.rekey()
+
+
 def test_a_handler_that_raises_is_counted_and_the_tick_goes_on() -> None:
     app = world()
 

@@ -67,7 +67,7 @@ def test_nobody_between_them_changes_what_was_offered(bit: int) -> None:
 def test_a_session_of_one_suite_opens_nothing_of_the_other() -> None:
     desk = server_desk(cipher="auto")
     session = accepted(desk, reference_client(suites=3))
-    session.suite, session.send_key = CHACHA, session.send_key * 2
+    session.epochs, session.suite, session.send_key = None, CHACHA, session.send_key * 2
     assert desk.give(session.packet(b"\7\0", bytes(20))) == (DropReason.AUTH_FAILED, [])
     session.suite, session.send_key, session.sequence = AEGIS, session.send_key[:16], 0
     whole = session.packet(b"\7\0", b"\0\x09" + bytes(30))

@@ -27,12 +27,13 @@ def test_the_document_holds_exactly_the_tables() -> None:
 def test_values_that_cross_the_wire_or_index_counters_do_not_move() -> None:
     assert [DropReason.NONE, DropReason.BAD_CRC, DropReason.REPLAYED, DropReason.BAD_FRAME] == [0, 4, 15, 20]
     assert [DropReason.BAD_FRAGMENT, DropReason.UNDECODABLE, DropReason.UNEXPECTED] == [28, 34, 37]
-    assert [DropReason.BAD_COMPRESSION] == [40] and len(DropReason) == 41
+    assert [DropReason.BAD_COMPRESSION, DropReason.NO_KEYS] == [40, 41] and len(DropReason) == 42
     assert [DisconnectReason.CLIENT_LEFT, DisconnectReason.SCHEMA_MISMATCH, DisconnectReason.KICKED] == [1, 6, 13]
     assert [DisconnectReason.FLOW_VIOLATION, DisconnectReason.INTERNAL_ERROR] == [10, 15]
     assert [DisconnectReason.BAD_TOKEN, DisconnectReason.BANNED, DisconnectReason.RATE_LIMITED] == [16, 17, 18]
     assert [DisconnectReason.NOT_AUTHENTICATED, DisconnectReason.INTEGRITY_FAILED] == [19, 20]
-    assert len(DisconnectReason) == 21
+    assert [DisconnectReason.KEYS_EXHAUSTED] == [21]
+    assert len(DisconnectReason) == 22
     assert [TokenProblem.MISSING, TokenProblem.EXPIRED, TokenProblem.BAD_SIGNATURE] == [1, 7, 10]
     assert len(TokenProblem) == 11
 

@@ -31,6 +31,9 @@ TIMERS = {
     "path gap": ("1,000 ms", "path", {"PATH_GAP_US": 1_000_000}),
     "close gap": ("50 ms, 3 times", "delivery", {"CLOSE_GAP_US": 50_000, "CLOSE_REPEATS": 3}),
     "drain": ("300 ms", "delivery", {"CLOSE_DRAIN_US": 300_000}),
+    "grace": ("3 probe timeouts without backoff, at least 1 s", "rekey",
+              {"GRACE_PTOS": 3, "GRACE_LEAST_US": 1_000_000}),
+    "key age": ("600 s", "endpoint", {"rekey_age_us": 600_000_000}),
     "fragments": ("10 s", "fragment", {"FRAGMENT_LIFE_US": 10_000_000}),
 }
 

@@ -44,6 +44,7 @@ class DropReason(IntEnum):
     GUARDED = 38
     BANNED = 39
     BAD_COMPRESSION = 40
+    NO_KEYS = 41
 
 class DisconnectReason(IntEnum):
     @property
@@ -69,6 +70,7 @@ class DisconnectReason(IntEnum):
     RATE_LIMITED = 18
     NOT_AUTHENTICATED = 19
     INTEGRITY_FAILED = 20
+    KEYS_EXHAUSTED = 21
 
 class TokenProblem(IntEnum):
     @property

@@ -10,7 +10,6 @@ SNAPSHOT_LIMIT: int
 UNRELIABLE_LIMIT: int
 RELIABLE_LIMIT: int
 CIPHERS: tuple[str, ...]
-STATS_DTYPE: np.dtype[np.void]
 
 @final
 class Endpoint:
@@ -41,6 +40,11 @@ class Endpoint:
         session_blocks: int = 3584,
         cipher: str = "auto",
         replay_positions: int = 1024,
+        rekey_bytes: int = ...,
+        rekey_packets: int = ...,
+        rekey_age_us: int = 600_000_000,
+        rekey_failures: int = ...,
+        most_failures: int = ...,
         guard: Guard | None = None,
     ) -> None: ...
     @property
@@ -63,6 +67,7 @@ class Endpoint:
         token: bytes = b"",
     ) -> int: ...
     def close(self, handle: int, reason: int, now_us: int) -> bool: ...
+    def rekey(self, handle: int) -> bool: ...
     def close_all(self, reason: int, now_us: int) -> int: ...
     def send(self, handle: int, channel: int, kind: int, payload: bytes, ticket: int = 0) -> None: ...
     def queue(self, records: NDArray[Any], arena: NDArray[np.uint8]) -> int: ...

@@ -1,0 +1,3 @@
+import numpy as np
+
+STATS_DTYPE: np.dtype[np.void]
