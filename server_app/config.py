@@ -63,6 +63,8 @@ class Settings:
     integrity_every_s: float = _key(60.0, "limits", "seconds between integrity challenges, on average", 1, 86_400)
     integrity_answer_s: float = _key(10.0, "limits", "seconds for the answer to one", 0.5, 300)
     spent_tokens: int = _key(65536, "limits", "used tokens remembered until they expire; more get CAPACITY", 1, 1 << 24)
+    mtu_limit: int = _key(1472, "limits", "longest datagram that is probed for; up to 1,200 nothing is probed for",
+                          1150, 1500)
 
     cipher: str = _key("auto", "security", "auto: AEGIS-128L where both sides have AES instructions", choices=CIPHERS)
     replay_positions: int = _key(1024, "security", "packets behind the newest one of a session that are still taken",
@@ -243,6 +245,7 @@ def limits(settings: Settings) -> dict[str, Any]:
         "integrity_answer_us": round(settings.integrity_answer_s * 1e6),
         "async_handlers": settings.async_handlers, "spent_tokens": settings.spent_tokens,
         "outbox_bytes": settings.outbox_bytes, "blocks": settings.blocks, "session_blocks": settings.session_blocks,
+        "mtu_limit": settings.mtu_limit,
         "cipher": settings.cipher, "replay_positions": settings.replay_positions,
         "rekey_bytes": settings.rekey_bytes, "rekey_packets": settings.rekey_packets,
         "rekey_age_us": round(settings.rekey_age_s * 1e6), "rekey_failures": settings.rekey_failures,

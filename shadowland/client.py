@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import AUTHENTICATE, JOINED, LEFT
 from shadowland._core.endpoint import checks, packing, players
-from shadowland._core.endpoint.endpoint import Endpoint
+from shadowland._core.endpoint.endpoint import MTU_HIGHEST, MTU_LIMIT, MTU_LOWEST, Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland.address import parse_url, resolve
 from shadowland.delivery import Deliveries, Delivery
@@ -68,6 +68,7 @@ class Client:
     server_key   the server's public key, slk1..., as it prints it.
     schema       the classes on the wire; by default every Entity and Message class defined so far.
     timeout_s    how long to try to connect.
+    mtu_limit    longest datagram that is tried, 1,150 to 1,500 bytes; at 1,200 or less nothing is probed for.
     token        connect token that says who the player is, slt1... or its bytes; it opens one session.
     credentials  what the server's authenticate handler looks at, at most 1,024 bytes (text goes as UTF-8); they are
                  sent, sealed, to the holder of server_key alone, and only if it asks for them.
@@ -79,7 +80,7 @@ class Client:
     """
 
     def __init__(self, url: str, server_key: str, *, schema: Schema | None = None, timeout_s: float = 5.0,
-                 client_build: int = 0, token: str | bytes | None = None,
+                 client_build: int = 0, mtu_limit: int = MTU_LIMIT, token: str | bytes | None = None,
                  credentials: str | bytes | None = None,
                  integrity: bytes | str | os.PathLike[str] | None = None, simulated: "Port | None" = None) -> None:
         host, port = parse_url(url)
@@ -91,6 +92,8 @@ class Client:
         content = None if integrity is None else content_of(integrity)
         if not 0.01 <= timeout_s <= 600:
             raise ConfigError(f"timeout_s is {timeout_s}; it must be 0.01 to 600 seconds")
+        if not MTU_LOWEST <= mtu_limit <= MTU_HIGHEST:
+            raise ConfigError(f"mtu_limit is {mtu_limit}; it must be {MTU_LOWEST:,} to {MTU_HIGHEST:,} bytes")
         self.url, self.schema = url, schema or Schema(known_classes(Entity), known_classes(Message))
         self._address = resolve(host, port)
         self._socket: UdpSocket | Port
@@ -99,7 +102,8 @@ class Client:
             UdpSocket("::" if ":" in self._address[0] else "0.0.0.0", 0), monotonic_us, sleep)
         seed = simulated.seed if simulated else os.urandom(32)
         self._endpoint = Endpoint("client", capacity=1, seed=seed, schema_hash=self.schema.hash,
-                                  client_build=client_build, connect_timeout_us=int(timeout_s * 1e6))
+                                  client_build=client_build, connect_timeout_us=int(timeout_s * 1e6),
+                                  mtu_limit=mtu_limit)
         packing.configure(self._endpoint, plain=self.schema.plain_kinds)
         self._handle = self._endpoint.connect(self._address, key, self._clock(), token=token)
         self._incoming, self._outgoing = DatagramBatch(256), DatagramBatch(64)
@@ -111,6 +115,16 @@ class Client:
         self._established = False
         self._snapshot_tick = -1
         self.ended: ConnectError | ConnectionLost | None = None
+        self._flush()
+
+    def rebind(self, simulated: "Port | None" = None) -> None:
+        """Go on over a new socket, as when the device changed networks: the session stays, and the server follows to
+        the new address after it has proven itself. `simulated`: the new port, where the old one was one."""
+        if self.ended is not None:
+            raise self.ended
+        fresh = simulated if simulated is not None else UdpSocket("::" if ":" in self._address[0] else "0.0.0.0", 0)
+        self._socket.close()
+        self._socket = fresh
         self._flush()
 
     @property

@@ -13,7 +13,7 @@ from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import AUTHENTICATE, EVENT_DTYPE, JOINED, LEFT
 from shadowland._core.crypto.aead import NAMES
 from shadowland._core.endpoint import packing, players
-from shadowland._core.endpoint.endpoint import Endpoint
+from shadowland._core.endpoint.endpoint import MTU_LIMIT, Endpoint
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland.admission import ADMISSION_LIMITS, Admission
 from shadowland.application import Application, Handler
@@ -140,7 +140,7 @@ class Server(Application):
             raise UsageError("the server is open already; close it first")
         # Acknowledgments ride on the next tick's packet: a wait shorter than a tick only made packets of their own.
         delay_ms = max(25, min(255, 1250 // self.tick_hz + 1))
-        limits: dict[str, Any] = {"max_ack_delay_us": delay_ms * 1000} | self.limits
+        limits: dict[str, Any] = {"max_ack_delay_us": delay_ms * 1000, "mtu_limit": MTU_LIMIT} | self.limits
         asked = {name: limits.pop(name) for name in ADMISSION_LIMITS if name in limits}
         seed = simulated.seed if simulated else os.urandom(32)
         self._calls.limit = limits.pop("async_handlers", ASYNC_HANDLERS)

@@ -30,7 +30,7 @@ from shadowland._core.base.status cimport (
 )
 from shadowland._core.crypto.aead cimport SUITE_CHACHA20_POLY1305, suite_chosen
 from shadowland._core.crypto.chain cimport Chain, chain_wipe
-from shadowland._core.crypto.drbg cimport drbg_fill
+from shadowland._core.crypto.drbg cimport drbg_fill, drbg_u64
 from shadowland._core.crypto.keys cimport sha256, x25519_public
 from shadowland._core.crypto.noise cimport (
     noise_exporter,
@@ -93,6 +93,7 @@ from shadowland._core.endpoint.state cimport (
 from shadowland._core.endpoint.table cimport TABLE_NONE, table_find, table_insert, table_remove
 from shadowland._core.endpoint.trust cimport JOINING_WAITS
 from shadowland._core.session.epoch cimport epoch_begin
+from shadowland._core.session.mtu cimport mtu_begin
 from shadowland._core.wire.crc32c cimport crc32c
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
@@ -220,7 +221,8 @@ cdef inline bint connect_step(EndpointState* state, Connection* connection, Batc
     state.sent += 1
     state.bytes_out += length
     attempt.tries += 1
-    attempt.due_us = now_us + attempt.wait_us
+    # A quarter more or less: clients that began at one moment must not keep step.
+    attempt.due_us = now_us + attempt.wait_us * 3 // 4 + drbg_u64(&state.drbg) % (attempt.wait_us // 2 + 1)
     attempt.wait_us = attempt.wait_us * 2 if attempt.wait_us * 2 < RESEND_LONGEST_US else RESEND_LONGEST_US
     state.dirty[handle_slot(connection.handle)] = 0
     connection_deadline(state, connection)
@@ -323,6 +325,8 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     connection.state = STATE_LIVE
     connection.want = WANT_CONFIRM
     connection.joining = JOINING_WAITS if payload[15] & ACCEPTED_AUTHENTICATE else 0
+    mtu_begin(&connection.mtu_search, connection.mtu, state.limits.mtu_limit, now_us)
+    connection.path_due_us = connection.mtu_search.due_us
     connection.last_received_us = now_us
     connection.last_sent_us = now_us
     event_push(state, connection.handle, now_us, EVENT_JOINED, BYE_NONE, 0)

@@ -14,6 +14,7 @@ from shadowland._core.guard.guard cimport SessionBuckets
 from shadowland._core.session.ack cimport AckState
 from shadowland._core.session.channel cimport Claims
 from shadowland._core.session.epoch cimport Epochs
+from shadowland._core.session.mtu cimport MtuSearch
 from shadowland._core.session.path cimport PathPending
 from shadowland._core.session.receiving cimport ReliableReceive
 from shadowland._core.session.recovery cimport Recovery
@@ -117,7 +118,7 @@ cdef struct Connection:
     uint64_t pong_time
     uint64_t last_received_us
     uint64_t last_sent_us
-    uint64_t path_due_us        # when path_step has something to do, 0: never
+    uint64_t path_due_us        # when path_step has something to do (challenges, probes of the MTU), 0: never
     uint64_t close_due_us
     uint64_t forget_us          # CLOSING: when the keys go
     uint64_t block_sequence     # newest packet whose ack block was read, plus one
@@ -146,6 +147,7 @@ cdef struct Connection:
     ReliableSend send
     ReliableReceive receive
     PathPending path            # server
+    MtuSearch mtu_search
     Challenge challenges[CHALLENGES_KEPT]
     uint32_t challenge_count
     uint32_t moves              # how often the session moved

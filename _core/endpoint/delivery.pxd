@@ -36,14 +36,17 @@ from shadowland._core.endpoint.trust cimport Credentials
 from shadowland._core.session.ack cimport AckBlock, ack_confirm
 from shadowland._core.session.epoch cimport EPOCH_GRACE
 from shadowland._core.session.fragment cimport fragments_forget
+from shadowland._core.session.mtu cimport MTU_LOWEST, mtu_pass_lost, mtu_probe_acked, mtu_probe_lost
 from shadowland._core.session.receiving cimport reliable_receive_clear
 from shadowland._core.session.recovery cimport (
     SENT_ACKED,
     SENT_ACKS,
+    SENT_APART,
     SENT_CONFIRM,
     SENT_ELICITING,
     SENT_IN_FLIGHT,
     SENT_LOST,
+    SENT_PROBE_MTU,
     SentPacket,
     recovery_deadline,
     recovery_landed,
@@ -86,6 +89,21 @@ cdef inline void units_acked(EndpointState* state, Connection* connection, const
     reliable_acked(&connection.send, &state.slab, &connection.claims, packet.unit_first, packet.unit_count)
     tell_ends(state, connection, now_us)
 
+cdef inline void path_wake(Connection* connection, uint64_t due_us) noexcept nogil:
+    """path_step has something to do at `due_us` (0: nothing)."""
+    if due_us != 0 and (connection.path_due_us == 0 or due_us < connection.path_due_us):
+        connection.path_due_us = due_us
+
+cdef inline void long_acked(Connection* connection, const SentPacket* packet, uint64_t now_us) noexcept nogil:
+    """A packet longer than the lowest MTU arrived: its size is proven, for the path it left by."""
+    if packet.sequence < connection.recovery.path_first:
+        return
+    if packet.flags & SENT_PROBE_MTU:
+        connection.mtu = mtu_probe_acked(&connection.mtu_search, connection.mtu, packet.size, now_us)
+        path_wake(connection, connection.mtu_search.due_us)
+    else:
+        connection.mtu_search.passes = 0
+
 cdef inline void packet_lost(EndpointState* state, Connection* connection, SentPacket* packet,
                              uint64_t now_us) noexcept nogil:
     recovery_landed(&connection.recovery, packet, SENT_LOST)
@@ -94,12 +112,17 @@ cdef inline void packet_lost(EndpointState* state, Connection* connection, SentP
         mark_dirty(state, connection)
     if packet.unit_count and reliable_lost(&connection.send, packet.unit_first, packet.unit_count):
         mark_dirty(state, connection)
+    if packet.flags & SENT_PROBE_MTU:
+        mtu_probe_lost(&connection.mtu_search, packet.sequence, now_us)
+        path_wake(connection, connection.mtu_search.due_us)
     if packet.token:
         event_push(state, connection.handle, now_us, EVENT_SNAPSHOT_LOST, BYE_NONE, packet.token)
 
 cdef inline void packet_acked(EndpointState* state, Connection* connection, SentPacket* packet,
                               uint64_t now_us) noexcept nogil:
     recovery_landed(&connection.recovery, packet, SENT_ACKED)
+    if packet.size > MTU_LOWEST:
+        long_acked(connection, packet, now_us)
     if packet.flags & SENT_ACKS:
         ack_confirm(&connection.ack, packet.sequence, packet.said_newest)
     if packet.flags & SENT_CONFIRM:
@@ -115,11 +138,17 @@ cdef inline void packet_acked(EndpointState* state, Connection* connection, Sent
 cdef inline void detect_losses(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
     cdef uint64_t cursor = connection.recovery.oldest
     cdef SentPacket* packet
+    cdef bint long_lost = False
     while True:
         packet = recovery_next_lost(&connection.recovery, &cursor, now_us)
         if packet == NULL:
-            return
+            break
+        long_lost = long_lost or (packet.size > MTU_LOWEST and not packet.flags & SENT_APART
+                                  and packet.sequence >= connection.recovery.path_first)
         packet_lost(state, connection, packet, now_us)
+    if long_lost:
+        connection.mtu = mtu_pass_lost(&connection.mtu_search, connection.mtu, now_us)
+        path_wake(connection, connection.mtu_search.due_us)
 
 cdef inline int read_acks(EndpointState* state, Connection* connection, const AckBlock* block,
                           uint64_t now_us) noexcept nogil:

@@ -61,6 +61,8 @@ from shadowland._core.base import records as _records
 from shadowland._core.base.errors import CapacityError, UsageError
 
 SNAPSHOT_LIMIT = _SNAPSHOT_LIMIT
+MTU_LOWEST, MTU_HIGHEST = MTU_MINIMUM, MTU_LARGEST
+MTU_LIMIT = 1472                        # UDP payload of an Ethernet frame over IPv4: what is probed for unless told
 UNRELIABLE_LIMIT = _UNRELIABLE_LIMIT
 RELIABLE_LIMIT = RELIABLE_MESSAGE_LIMIT - 1
 CIPHERS = ("auto", "chacha20-poly1305")
@@ -86,6 +88,8 @@ cdef class Endpoint:
     used). identity_secret    server: its static private key, 32 bytes.
     schema_hash        both sides' must agree; `schema_classes` (id, digest) pairs tell a client where they differ.
     tick_hz            told to clients.
+    mtu, mtu_limit     longest datagram of the handshake, and of all that is probed for (at most 1,500; 0: mtu, and
+    nothing is probed for).
     half_open          server: handshakes under way at once, `half_open_per_prefix` of them from one /24 or /64.
     inbox_records, inbox_bytes     what one tick may bring; beyond it messages are refused and counted.
     outbox_bytes       what one tick may send besides reliable messages.
@@ -102,7 +106,8 @@ cdef class Endpoint:
     def __init__(
         self, role: str, *, capacity: int, seed: bytes, identity_secret: bytes | None = None, schema_hash: int = 0,
         schema_classes: tuple[tuple[int, int], ...] = (), tick_hz: int = 60, shard: int = 0, client_build: int = 0,
-        mtu: int = MTU_DEFAULT, idle_timeout_us: int = 15_000_000, connect_timeout_us: int = 5_000_000,
+        mtu: int = MTU_DEFAULT, mtu_limit: int = 0, idle_timeout_us: int = 15_000_000,
+        connect_timeout_us: int = 5_000_000,
         half_open: int = 1024, half_open_per_prefix: int = 256, half_open_us: int = 5_000_000,
         ping_us: int = 5_000_000, max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0,
         outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 3584, cipher: str = "auto",
@@ -124,7 +129,8 @@ cdef class Endpoint:
         state.limits.half_open_capacity = _within("half_open", half_open, 1, 1 << 16) if role == "server" else 0
         state.limits.half_open_per_prefix = _within("half_open_per_prefix", half_open_per_prefix, 1, 1 << 16)
         state.limits.half_open_us = _within("half_open_us", half_open_us, 1, 1 << 40)
-        state.limits.mtu = _within("mtu", mtu, MTU_MINIMUM, MTU_LARGEST)
+        state.limits.mtu_limit = _within("mtu_limit", mtu_limit or mtu, MTU_MINIMUM, MTU_LARGEST)
+        state.limits.mtu = min(_within("mtu", mtu, MTU_MINIMUM, MTU_LARGEST), state.limits.mtu_limit)
         state.limits.idle_timeout_us = _within("idle_timeout_us", idle_timeout_us, 1000, 1 << 40)
         state.limits.connect_timeout_us = _within("connect_timeout_us", connect_timeout_us, 1000, 1 << 40)
         state.limits.ping_us = _within("ping_us", ping_us, 1000, 1 << 40)
@@ -233,9 +239,9 @@ cdef class Endpoint:
         """
         cdef uint64_t now = now_us
         cdef bint done
-        if batch.state.slot_size < self.state.limits.mtu:
+        if batch.state.slot_size < self.state.limits.mtu_limit:
             raise UsageError(f"Endpoint.outbound: slot_size {batch.state.slot_size} of the batch holds no datagram of "
-                             f"{self.state.limits.mtu} bytes")
+                             f"{self.state.limits.mtu_limit} bytes")
         with nogil:
             if self.state.role == ROLE_SERVER:
                 half_open_sweep(&self.state, now)

@@ -26,6 +26,7 @@ from shadowland._core.endpoint.state cimport HALF_ACCEPTED, EndpointState, HalfO
 from shadowland._core.endpoint.table cimport table_insert, table_remove
 from shadowland._core.endpoint.trust cimport JOINING_WAITS, claim_move, claim_spend
 from shadowland._core.session.epoch cimport PHASE_FLAG
+from shadowland._core.session.mtu cimport mtu_begin
 from shadowland._core.wire.header cimport HEADER_SIZE, Header
 
 cdef enum:
@@ -52,6 +53,8 @@ cdef inline Connection* half_open_promote(EndpointState* state, uint32_t index, 
     connection.mtu = half.mtu
     connection.build = half.build
     memcpy(connection.exporter, half.exporter, 32)
+    mtu_begin(&connection.mtu_search, connection.mtu, state.limits.mtu_limit, now_us)
+    connection.path_due_us = connection.mtu_search.due_us
     connection.remote = half.remote
     connection.local = half.local
     connection.epochs = half.epochs

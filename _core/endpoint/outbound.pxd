@@ -54,6 +54,7 @@ from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, OutboxN
 from shadowland._core.endpoint.units cimport put_length, put_units
 from shadowland._core.session.ack cimport ack_pack
 from shadowland._core.session.fragment cimport fragments_sweep
+from shadowland._core.session.mtu cimport MTU_LOWEST
 from shadowland._core.session.recovery cimport (
     SENT_ACKS,
     SENT_CONFIRM,
@@ -180,7 +181,8 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
         return PACKET_NO_ROOM
     data = batch_data(batch, batch.count)
     memset(&packet, 0, sizeof(SentPacket))
-    end = connection.mtu - connection.epochs.send.tag_size
+    # A probe of silence is short: where long ones vanish it still gets through, and tells so.
+    end = (MTU_LOWEST if connection.want & WANT_PROBE else connection.mtu) - connection.epochs.send.tag_size
     evicted = recovery_evicted(&connection.recovery)
     if evicted != NULL:
         packet_lost(state, connection, evicted, now_us)

@@ -20,12 +20,14 @@ from shadowland._core.endpoint.connection cimport (
     CHANNEL_CONTROL,
     CONTROL_PATH_CHALLENGE,
     CONTROL_PATH_RESPONSE,
+    CONTROL_PING,
     WANT_PROBE,
     Challenge,
     Connection,
 )
 from shadowland._core.endpoint.delivery cimport mark_dirty, packet_lost
-from shadowland._core.endpoint.state cimport EndpointState, drop_message, event_push
+from shadowland._core.endpoint.state cimport MTU_DEFAULT, EndpointState, drop_message, event_push
+from shadowland._core.session.mtu cimport MTU_PROBE_US, mtu_begin, mtu_due, mtu_probe_sent
 from shadowland._core.session.path cimport (
     PATH_BUSY,
     PATH_KEPT,
@@ -48,8 +50,10 @@ from shadowland._core.session.path cimport (
 )
 from shadowland._core.session.recovery cimport (
     SENT_PATH,
+    SENT_PROBE_MTU,
     SentPacket,
     recovery_evicted,
+    recovery_pto,
     recovery_restart,
     recovery_sample,
     recovery_sent,
@@ -113,6 +117,8 @@ cdef inline void path_schedule(Connection* connection) noexcept nogil:
             due = 1                                 # now
     if connection.path.later.some and (due == 0 or connection.path.free_us < due):
         due = connection.path.free_us
+    if connection.mtu_search.due_us != 0 and (due == 0 or connection.mtu_search.due_us < due):
+        due = connection.mtu_search.due_us
     if connection.challenge_count > 0:
         due = 1
     connection.path_due_us = due
@@ -155,6 +161,9 @@ cdef inline void path_move(EndpointState* state, Connection* connection, uint64_
     path_drop(&connection.path)
     if not only_port:
         recovery_restart(&connection.recovery)
+        if connection.mtu > MTU_DEFAULT:
+            connection.mtu = MTU_DEFAULT
+        mtu_begin(&connection.mtu_search, connection.mtu, state.limits.mtu_limit, now_us)
         if sample_us != 0:
             recovery_sample(&connection.recovery, sample_us, 0)
     # What left meanwhile went to where nobody was: the silence says nothing of this path, and the acknowledgment of one
@@ -207,8 +216,27 @@ cdef inline void path_challenge(EndpointState* state, Connection* connection, ui
 
 # Both ---------------------------------------------------------------------------------------------------------------
 
+cdef inline bint mtu_step(EndpointState* state, Connection* connection, Batch* batch, uint64_t now_us) noexcept nogil:
+    """Send a probe of the MTU if one is due; False when the batch is full."""
+    cdef uint64_t sequence = connection.recovery.next_sequence
+    cdef uint16_t size
+    # Where nothing is heard the loss of a probe says nothing of its size.
+    if connection.recovery.pto_count > 0 or (connection.mtu_search.probe != 0 and
+                                             connection.last_received_us <= connection.mtu_search.sent_us):
+        connection.mtu_search.due_us = now_us + MTU_PROBE_US
+        return True
+    size = mtu_due(&connection.mtu_search, connection.mtu, now_us)
+    if size == 0:
+        return True
+    if not seal_alone(state, connection, batch, &connection.remote, &connection.local, CONTROL_PING, now_us, size,
+                      SENT_PROBE_MTU, now_us):
+        return False
+    mtu_probe_sent(&connection.mtu_search, size, sequence, now_us,
+                   recovery_pto(&connection.recovery, connection.peer_ack_delay_us))
+    return True
+
 cdef inline bint path_step(EndpointState* state, Connection* connection, Batch* batch, uint64_t now_us) noexcept nogil:
-    """Send what is due of challenges and responses; False when the batch is full and more waits."""
+    """Send what is due of challenges, responses and probes of the MTU; False when the batch is full and more waits."""
     cdef uint32_t size = alone_size(connection)
     cdef const Challenge* asked
     cdef PathSeen later
@@ -237,5 +265,8 @@ cdef inline bint path_step(EndpointState* state, Connection* connection, Batch* 
                           connection.path.token_old, size, SENT_PATH, now_us):
             return False
         connection.path.wants_old = False
+    if connection.mtu_search.due_us != 0 and connection.mtu_search.due_us <= now_us:
+        if not mtu_step(state, connection, batch, now_us):
+            return False
     path_schedule(connection)
     return True

@@ -34,6 +34,7 @@ from shadowland._core.endpoint.connection cimport (
 from shadowland._core.endpoint.delivery cimport mark_dirty
 from shadowland._core.endpoint.sizes cimport CONTROL_MOST, LATEST_LIMIT, SNAPSHOT_LIMIT, UNRELIABLE_LIMIT
 from shadowland._core.endpoint.state cimport (
+    MTU_MINIMUM,
     ROLE_CLIENT,
     EndpointState,
     OutboxNode,
@@ -80,8 +81,9 @@ cdef inline uint8_t* node_push(EndpointState* state, Connection* connection, uin
     return frame + used
 
 cdef inline uint32_t frame_room(const Connection* connection) noexcept nogil:
-    """The longest frame that every packet of this session has room for, whatever else must be in it."""
-    return connection.mtu - HEADER_SIZE - connection.epochs.send.tag_size - ACK_BLOCK_MAX - CONTROL_MOST
+    """The longest frame that every packet of this session has room for, whatever else must be in it and whatever the
+    path carries by then."""
+    return MTU_MINIMUM - HEADER_SIZE - connection.epochs.send.tag_size - ACK_BLOCK_MAX - CONTROL_MOST
 
 cdef inline bint outbox_room(const EndpointState* state, uint32_t nodes, uint32_t size) noexcept nogil:
     return (nodes <= state.limits.outbox_nodes - state.node_count

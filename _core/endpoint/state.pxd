@@ -129,7 +129,8 @@ cdef struct Limits:
     uint64_t rekey_age_us
     uint64_t rekey_failures
     uint64_t most_failures
-    uint16_t mtu
+    uint16_t mtu                # of the handshake
+    uint16_t mtu_limit          # longest datagram that is probed for
 
 cdef struct EndpointState:
     uint8_t role

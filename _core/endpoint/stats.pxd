@@ -1,7 +1,7 @@
 """What is measured of a session, as a record that NumPy reads.
 
 Owner    The caller, of the records.
-Limit    One fixed record a session; Endpoint compares its size with STATS_DTYPE at import.
+Limit    One fixed record a session; stats.pyx compares its size with STATS_DTYPE at import.
 Threads  As its endpoint.
 """
 from libc.stdint cimport uint32_t, uint64_t
@@ -23,6 +23,8 @@ cdef struct StatsRecord:
     uint64_t clock_offset_us
     uint32_t units_waiting
     uint32_t inputs_waiting
+    uint32_t mtu
+    uint32_t moves
     uint32_t suite
     uint32_t epoch
 
@@ -41,6 +43,8 @@ cdef inline void fill_stats(StatsRecord* out, const Connection* connection) noex
     out.clock_offset_us = connection.clock_offset_us
     out.units_waiting = <uint32_t>(connection.send.next - connection.send.base) + connection.send.uncut
     out.inputs_waiting = connection.inputs.depth
+    out.mtu = connection.mtu
+    out.moves = connection.moves
     out.suite = connection.epochs.suite
     out.epoch = connection.epochs.chain.epoch
 

@@ -9,7 +9,8 @@ STATS_DTYPE = np.dtype([
     ("connection", np.uint64), ("rtt_us", np.uint64), ("rtt_variance_us", np.uint64), ("min_rtt_us", np.uint64),
     ("packets_in", np.uint64), ("packets_out", np.uint64), ("bytes_in", np.uint64), ("bytes_out", np.uint64),
     ("packets_lost", np.uint64), ("packets_acked", np.uint64), ("clock_offset_us", np.int64),
-    ("units_waiting", np.uint32), ("inputs_waiting", np.uint32), ("suite", np.uint32), ("epoch", np.uint32),
+    ("units_waiting", np.uint32), ("inputs_waiting", np.uint32), ("mtu", np.uint32), ("moves", np.uint32),
+    ("suite", np.uint32), ("epoch", np.uint32),
 ])
 
 if STATS_DTYPE.itemsize != sizeof(StatsRecord):

@@ -27,8 +27,10 @@ cdef enum:
     SENT_ELICITING = 1                              # flags of a sent packet
     SENT_CONFIRM = 2
     SENT_ACKS = 4
+    SENT_PROBE_MTU = 8          # longer than the path is known to carry
     SENT_PATH = 16              # a challenge or response, perhaps over another path
-    SENT_APART = SENT_PATH      # lost ones say nothing of the path's load: neither counted as loss nor sent again
+    # Lost ones say nothing of the path's load: they are neither counted as loss nor sent again.
+    SENT_APART = SENT_PROBE_MTU | SENT_PATH
 
 cdef struct SentPacket:
     uint64_t sequence

@@ -9,7 +9,7 @@ Threads  One thread may receive while another sends: the two sides share nothing
     chunk    [ header | header | ... ]          what recvmmsg and sendmmsg take
                   | name, iovec, control        addresses, the slot of the batch, IP_PKTINFO and time stamp
 """
-from libc.errno cimport EAGAIN, EBADF, EFAULT, EINTR, EINVAL, ENOBUFS, ENOMEM, ENOTSOCK, errno
+from libc.errno cimport EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EMSGSIZE, ENOBUFS, ENOMEM, ENOTSOCK, errno
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
@@ -45,6 +45,7 @@ cdef struct MmsgCounters:
     uint64_t receive_errors         # recvmmsg failed for a passing reason
     uint64_t send_retries           # sendmmsg found no room (EAGAIN, ENOBUFS): the rest of the batch stayed
     uint64_t send_failed            # datagrams that this destination refused: taken out of the batch
+    uint64_t send_too_long          # longer than the interface carries, as probes of the MTU may be: taken out too
 
 cdef struct Mmsg:
     int fd
@@ -303,8 +304,11 @@ cdef inline int mmsg_send(Mmsg* mmsg, Batch* batch) noexcept nogil:
             break
         if code == EBADF or code == ENOTSOCK or code == EFAULT:
             break
-        # Unreachable, refused, forbidden by a filter, too long for the path: this destination's trouble alone.
-        mmsg.counters.send_failed += 1
+        # Unreachable, refused, forbidden by a filter, too long for the interface: this destination's trouble alone.
+        if code == EMSGSIZE:
+            mmsg.counters.send_too_long += 1
+        else:
+            mmsg.counters.send_failed += 1
         code = 0
         done += 1
     batch_drop_front(batch, done)

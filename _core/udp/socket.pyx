@@ -178,7 +178,8 @@ cdef class UdpSocket:
         """What this socket has done so far: datagrams, bytes of UDP payload, and what went wrong, by name.
 
         received, received_bytes, sent, sent_bytes; oversized: longer than a slot of the batch, left out;
-        receive_errors; send_retries: times that the kernel had no room; send_failed: refused for their destination.
+        receive_errors; send_retries: times that the kernel had no room; send_failed: refused for their destination;
+        send_too_long: longer than the interface carries (DF is set), as probes of the path's MTU may be.
         """
         return self.mmsg.counters
 
@@ -202,8 +203,8 @@ cdef class UdpSocket:
     def send(self, DatagramBatch batch not None) -> int:
         """Send `batch` to the `remote` of each datagram; returns how many went out. Never waits.
 
-        What was sent leaves the batch, and so does what its destination refused (counted in send_failed). If the kernel
-        has no room the rest stays at the front of the batch: call again later.
+        What was sent leaves the batch, and so does what its destination refused (counted in send_failed or
+        send_too_long). If the kernel has no room the rest stays at the front of the batch: call again later.
         """
         cdef int count
         with nogil:

@@ -66,7 +66,7 @@ class Port:
         self.kernel_drops = 0
         self.counters = dict.fromkeys(
             ["received", "received_bytes", "sent", "sent_bytes", "oversized", "receive_errors", "send_retries",
-             "send_failed"], 0)
+             "send_failed", "send_too_long"], 0)
         self._queue: deque[_Flight] = deque()
         self._queue_limit = queue
         self._closed = False

@@ -250,3 +250,28 @@ def test_what_the_kernel_lost_or_refused_to_send_stands_among_the_drops() -> Non
         assert drops["KERNEL_OVERFLOW"] > 0 and drops["SEND_FAILED"] == 2
     finally:
         app.close()
+
+
+def test_a_client_that_changes_its_socket_stays_the_same_player() -> None:
+    app = world()
+    heard: list[tuple[str, tuple[str, int] | None]] = []
+
+    @app.on(Say)
+    def say(session: sl.Session, message: Say) -> None:
+        heard.append((message.text, session.remote))
+        session.send(message)
+
+    with running(app) as url, sl.Client(url, app.identity.public_text, schema=SCHEMA) as me:
+        me.wait()
+        got: list[sl.Message] = []
+        me.send(Say(text="here"))
+        poll_until(me, lambda: len(got) == 1, into=got)
+        me.rebind()
+        me.send(Say(text="there"))
+        poll_until(me, lambda: len(got) == 2, into=got)
+        poll_until(me, lambda: app.endpoint.counters["migrations"] == 1)
+        me.send(Say(text="and everywhere"))
+        poll_until(me, lambda: len(got) == 3, into=got)
+        assert [text for text, _ in heard] == ["here", "there", "and everywhere"] and len(app.sessions) == 1
+        ports = [remote[1] for _, remote in heard if remote is not None]
+        assert ports[0] == ports[1] != ports[2] == me._socket.local[1]

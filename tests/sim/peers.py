@@ -137,17 +137,19 @@ class Pair:
 
 
 def new_server(seed: int = 1, *, capacity: int = 16, schema_hash: int = 7, idle_timeout_us: int = 15_000_000,
-               blocks: int = 0, inbox_records: int = 0, inbox_bytes: int = 0, mtu: int = 1200, half_open: int = 64,
+               blocks: int = 0, inbox_records: int = 0, inbox_bytes: int = 0, mtu: int = 1200, mtu_limit: int = 1472,
+               half_open: int = 64,
                half_open_per_prefix: int = 64, cipher: str = "auto", **limits: Any) -> Endpoint:
     return Endpoint("server", capacity=capacity, seed=bytes([seed & 0xFF]) * 32, identity_secret=IDENTITY,
                     schema_hash=schema_hash, schema_classes=((1, 11), (2, 22)), idle_timeout_us=idle_timeout_us,
-                    blocks=blocks, inbox_records=inbox_records, inbox_bytes=inbox_bytes, mtu=mtu, half_open=half_open,
+                    blocks=blocks, inbox_records=inbox_records, inbox_bytes=inbox_bytes, mtu=mtu,
+                    mtu_limit=mtu_limit, half_open=half_open,
                     half_open_per_prefix=half_open_per_prefix, cipher=cipher, **limits)
 
 
 def new_client(seed: int = 1, *, capacity: int = 16, schema_hash: int = 7, inbox_records: int = 0,
-               inbox_bytes: int = 0, mtu: int = 1200, connect_timeout_us: int = 5_000_000,
+               inbox_bytes: int = 0, mtu: int = 1200, mtu_limit: int = 1472, connect_timeout_us: int = 5_000_000,
                cipher: str = "auto", **limits: Any) -> Endpoint:
     return Endpoint("client", capacity=capacity, seed=bytes([seed + 1 & 0xFF]) * 32, schema_hash=schema_hash,
-                    inbox_records=inbox_records, inbox_bytes=inbox_bytes, mtu=mtu,
+                    inbox_records=inbox_records, inbox_bytes=inbox_bytes, mtu=mtu, mtu_limit=mtu_limit,
                     connect_timeout_us=connect_timeout_us, cipher=cipher, **limits)

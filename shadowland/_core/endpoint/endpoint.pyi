@@ -7,6 +7,9 @@ from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.guard.guard import Guard
 
 SNAPSHOT_LIMIT: int
+MTU_LOWEST: int
+MTU_HIGHEST: int
+MTU_LIMIT: int
 UNRELIABLE_LIMIT: int
 RELIABLE_LIMIT: int
 CIPHERS: tuple[str, ...]
@@ -26,6 +29,7 @@ class Endpoint:
         shard: int = 0,
         client_build: int = 0,
         mtu: int = ...,
+        mtu_limit: int = ...,
         idle_timeout_us: int = 15_000_000,
         connect_timeout_us: int = 5_000_000,
         half_open: int = 1024,
