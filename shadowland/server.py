@@ -312,6 +312,10 @@ class Server(Application):
                 if self._outgoing.count == before:
                     self._rest(0.001)           # the kernel's buffer is full: a moment, then the rest
 
+    def rekey(self) -> int:
+        """New keys for every session, as Session.rekey; returns how many. Some thousand change in a second."""
+        return sum(session.rekey() for session in self.sessions.values())
+
     def close(self, reason: DisconnectReason = DisconnectReason.SERVER_SHUTDOWN) -> None:
         """End every session with `reason`, give its CLOSE packets a moment to leave, free the port. Twice is fine."""
         if self._endpoint is None or self._socket is None:

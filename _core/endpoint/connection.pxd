@@ -94,7 +94,7 @@ cdef struct Rekey:              # when the keys of the current epoch have served
     uint64_t failures           # packets that did not open
     bint wanted                 # somebody asked: the application, or the server
     bint asked                  # server: the client knows
-    bint held                   # server: a request waits for the end of the grace time
+    bint held                   # server: a request waits for the end of the grace time, and for its turn
     uint8_t request[32]         # ... its ephemeral
 
 cdef struct Connection:

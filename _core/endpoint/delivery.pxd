@@ -34,7 +34,7 @@ from shadowland._core.endpoint.state cimport ROLE_CLIENT, ROLE_SERVER, EndpointS
 from shadowland._core.endpoint.table cimport table_remove
 from shadowland._core.endpoint.trust cimport Credentials
 from shadowland._core.session.ack cimport AckBlock, ack_confirm
-from shadowland._core.session.epoch cimport EPOCH_GRACE
+from shadowland._core.session.epoch cimport EPOCH_GRACE, EPOCH_SETTLED
 from shadowland._core.session.fragment cimport fragments_forget
 from shadowland._core.session.mtu cimport MTU_LOWEST, mtu_pass_lost, mtu_probe_acked, mtu_probe_lost
 from shadowland._core.session.receiving cimport reliable_receive_clear
@@ -241,6 +241,8 @@ cdef inline void connection_deadline(EndpointState* state, const Connection* con
         due = candidate
     if connection.epochs.state == EPOCH_GRACE and connection.epochs.grace_us < due:
         due = connection.epochs.grace_us
+    if connection.rekey.held and connection.epochs.state == EPOCH_SETTLED:
+        due = 1                                     # with the next pass that has the time
     candidate = connection.ack.deadline_us
     if candidate != 0 and candidate < due:
         due = candidate

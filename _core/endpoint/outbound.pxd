@@ -49,7 +49,7 @@ from shadowland._core.endpoint.delivery cimport (
     silence_limit,
 )
 from shadowland._core.endpoint.path cimport path_step
-from shadowland._core.endpoint.rekey cimport rekey_step
+from shadowland._core.endpoint.rekey cimport rekey_pass, rekey_step
 from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, OutboxNode, count_fragments
 from shadowland._core.endpoint.units cimport put_length, put_units
 from shadowland._core.session.ack cimport ack_pack
@@ -328,6 +328,7 @@ cdef inline bint endpoint_outbound(EndpointState* state, Batch* batch, uint64_t 
     if not state.sweeping:
         state.sweep = 0
         state.sweeping = True
+        rekey_pass(state)
     while True:
         while state.sweep < state.high_water:
             slot = state.sweep

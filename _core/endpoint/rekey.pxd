@@ -2,7 +2,9 @@
 
 Owner    Works on the endpoint's state; the keys lie in the connection (session/epoch.pxd).
 Limit    One rekey at a time and session, and none before the grace time of the last is over (GRACE_LEAST_US at least):
-         however often one side asks, the other computes two scalar multiplications a second for it at most.
+         however often one side asks, the other computes two scalar multiplications a second for it at most. A server
+         answers REKEYS_PER_PASS requests in one pass and the others in the next ones, each session in its turn: when
+         10,000 sessions want new keys at once, no tick is late for it.
 Threads  One at a time.
 
     server ──ASK──▶ client ──REQUEST e──▶ server ──RESPONSE e'──▶ client          the server may ask, only clients start
@@ -13,7 +15,7 @@ from shadowland._core.base.status cimport BYE_KEYS_EXHAUSTED, BYE_PROTOCOL_VIOLA
 from shadowland._core.crypto.drbg cimport drbg_fill
 from shadowland._core.crypto.keys cimport x25519_public
 from shadowland._core.crypto.sodium cimport sodium
-from shadowland._core.endpoint.connection cimport WANT_PING, Connection
+from shadowland._core.endpoint.connection cimport WANT_PING, Connection, handle_slot
 from shadowland._core.endpoint.control cimport FRAME_FINE, control_queue, violation
 from shadowland._core.endpoint.delivery cimport connection_close, connection_deadline, mark_dirty
 from shadowland._core.endpoint.handshake cimport get32
@@ -28,14 +30,17 @@ from shadowland._core.session.epoch cimport (
     epoch_respond,
     epoch_settle,
 )
-from shadowland._core.session.recovery cimport PTO_BACKOFF_LIMIT, recovery_pto
+from shadowland._core.session.recovery cimport recovery_pto_first
 
 cdef enum:
     REKEY_ASK = 1                   # kinds of the control stream
     REKEY_REQUEST = 2
     REKEY_RESPONSE = 3
 
+    REKEYS_PER_PASS = 32            # about 2 ms
+
     GRACE_LEAST_US = 1000000
+    GRACE_MOST_US = 5000000
     GRACE_PTOS = 3                  # RFC 9001 6.5
 
 cdef inline void rekey_arm(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
@@ -52,14 +57,15 @@ cdef inline void rekey_arm(EndpointState* state, Connection* connection, uint64_
     connection.rekey.asked = False
 
 cdef inline uint64_t grace_end(Connection* connection, uint64_t now_us) noexcept nogil:
-    """Three probe timeouts without backoff, but no less than GRACE_LEAST_US."""
-    cdef uint32_t backoff = connection.recovery.pto_count
-    cdef uint64_t grace = recovery_pto(&connection.recovery, connection.peer_ack_delay_us)
-    grace = GRACE_PTOS * (grace >> (backoff if backoff < PTO_BACKOFF_LIMIT else PTO_BACKOFF_LIMIT))
-    return now_us + (grace if grace > GRACE_LEAST_US else GRACE_LEAST_US)
+    """Three probe timeouts without backoff, within GRACE_LEAST_US and GRACE_MOST_US: acks that come late, by chance or
+    on purpose, keep no old key alive."""
+    cdef uint64_t grace = GRACE_PTOS * recovery_pto_first(&connection.recovery, connection.peer_ack_delay_us)
+    if grace < GRACE_LEAST_US:
+        grace = GRACE_LEAST_US
+    return now_us + (grace if grace < GRACE_MOST_US else GRACE_MOST_US)
 
-cdef inline int rekey_respond(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
-    """Server: answer the request that is held. Without room for the answer it stays held."""
+cdef inline void rekey_respond(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
+    """Server: answer the request that is held. Without room for the answer it stays held. May close the session."""
     cdef uint8_t secret[32]
     cdef uint8_t public[32]
     cdef int status
@@ -67,14 +73,28 @@ cdef inline int rekey_respond(EndpointState* state, Connection* connection, uint
     x25519_public(public, secret)
     if not control_queue(state, connection, REKEY_RESPONSE, public, 32):
         sodium.memzero(secret, 32)
-        return FRAME_FINE
+        return
     connection.rekey.held = False
     status = epoch_respond(&connection.epochs, secret, public, connection.rekey.request)
     sodium.memzero(secret, 32)
     if status != 0:
-        return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
+        connection_close(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
+        return
     rekey_arm(state, connection, now_us)
-    return FRAME_FINE
+
+cdef inline void rekey_pass(EndpointState* state) noexcept nogil:
+    """A pass over all sessions begins. Where the last one answered all that it came to, a new round begins."""
+    if state.rekey_budget > 0:
+        state.rekey_next = 0
+    state.rekey_budget = REKEYS_PER_PASS
+
+cdef inline bint rekey_turn(EndpointState* state, uint32_t slot) noexcept nogil:
+    """Whether the session of `slot` is answered in this pass."""
+    if state.rekey_budget == 0 or slot < state.rekey_next:
+        return False
+    state.rekey_budget -= 1
+    state.rekey_next = slot + 1
+    return True
 
 cdef inline void rekey_begin(EndpointState* state, Connection* connection) noexcept nogil:
     """Client: say the request. Without room for it nothing happens; the next pass tries again."""
@@ -100,7 +120,8 @@ cdef inline void rekey_step(EndpointState* state, Connection* connection, uint64
     if connection.epochs.state != EPOCH_SETTLED:
         return
     if connection.rekey.held:
-        rekey_respond(state, connection, now_us)
+        if rekey_turn(state, handle_slot(connection.handle)):
+            rekey_respond(state, connection, now_us)
         return
     if not rekey_due(state, connection, now_us):
         return
@@ -140,10 +161,9 @@ cdef inline int rekey_message(EndpointState* state, Connection* connection, uint
             connection.epochs.state == EPOCH_SETTLED or connection.epochs.state == EPOCH_GRACE):
         for i in range(32):
             connection.rekey.request[i] = data[i]
-        connection.rekey.held = True
-        if connection.epochs.state == EPOCH_SETTLED:
-            return rekey_respond(state, connection, now_us)
-        return FRAME_FINE                           # our grace time is longer than the client's: it waits for its end
+        connection.rekey.held = True                # also while our grace time runs, if the client's is over
+        mark_dirty(state, connection)
+        return FRAME_FINE
     if kind == REKEY_RESPONSE and client and length == 32 and epoch_complete(&connection.epochs, data) == 0:
         rekey_arm(state, connection, now_us)
         connection.want |= WANT_PING                # elicits, so it is repeated: the server switches by it

@@ -205,6 +205,8 @@ cdef struct EndpointState:
     uint64_t sent
     uint64_t bytes_out
     uint64_t handshakes         # Diffie-Hellman exchanges done
+    uint32_t rekey_budget       # answers to rekey requests that this pass may still compute
+    uint32_t rekey_next         # slots from here on have their turn; those below wait for the next round
     uint64_t rekeys             # changes of keys that both sides have taken part in
     GuardState* guard           # the Guard that endpoint.pyx keeps alive
     uint64_t bad                # messages that no honest peer sends, so far

@@ -150,15 +150,17 @@ cdef inline uint64_t recovery_loss_delay(const Recovery* recovery) noexcept nogi
     rtt += rtt // 8
     return rtt if rtt > GRANULARITY_US else GRANULARITY_US
 
+cdef inline uint64_t recovery_pto_first(const Recovery* recovery, uint64_t max_ack_delay_us) noexcept nogil:
+    """RFC 9002 6.2.1, without backoff."""
+    cdef uint64_t spread = 4 * recovery.rtt_variance_us
+    if recovery.smoothed_rtt_us == 0:
+        return 2 * INITIAL_RTT_US
+    return recovery.smoothed_rtt_us + (spread if spread > GRANULARITY_US else GRANULARITY_US) + max_ack_delay_us
+
 cdef inline uint64_t recovery_pto(const Recovery* recovery, uint64_t max_ack_delay_us) noexcept nogil:
     """RFC 9002 6.2.1, with backoff up to a second: a peer that moved is only found by what it sends."""
-    cdef uint64_t pto, spread, longest
-    if recovery.smoothed_rtt_us == 0:
-        pto = 2 * INITIAL_RTT_US
-    else:
-        spread = 4 * recovery.rtt_variance_us
-        pto = recovery.smoothed_rtt_us + (spread if spread > GRANULARITY_US else GRANULARITY_US) + max_ack_delay_us
-    longest = pto if pto > PTO_LONGEST_US else PTO_LONGEST_US
+    cdef uint64_t pto = recovery_pto_first(recovery, max_ack_delay_us)
+    cdef uint64_t longest = pto if pto > PTO_LONGEST_US else PTO_LONGEST_US
     pto <<= recovery.pto_count if recovery.pto_count < PTO_BACKOFF_LIMIT else PTO_BACKOFF_LIMIT
     return pto if pto < longest else longest
 

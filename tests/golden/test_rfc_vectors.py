@@ -61,14 +61,80 @@ def test_rfc_8439_open() -> None:
     assert reference_aead.open_sealed(key, nonce, ad, sealed) == plaintext
 
 
-def test_aegis_128l() -> None:
-    """draft-irtf-cfrg-aegis-aead, AEGIS-128L test vector 1, with the 256-bit tag."""
-    key, nonce = hexed("10010000000000000000000000000000"), hexed("10000200000000000000000000000000")
-    sealed = hexed("c1c0e58bd913006feba00f4b3cc3594e25835bfbb21632176cf03840687cb968cace4617af1bd0f7d064c639a5c79ee4")
-    assert reference_aegis.seal(key, nonce, b"", bytes(16)) == sealed
+CHACHA20_BLOCKS = [     # RFC 8439 appendix A.1: key, counter, block; the nonce is zero
+    (bytes(32), 0, "76b8e0ada0f13d90405d6ae55386bd28bdd219b8a08ded1aa836efcc8b770dc7"
+                   "da41597c5157488d7724e03fb8d84a376a43b8f41518a11cc387b669b2ee6586"),
+    (bytes(32), 1, "9f07e7be5551387a98ba977c732d080dcb0f29a048e3656912c6533e32ee7aed"
+                   "29b721769ce64e43d57133b074d839d531ed1f28510afb45ace10a1f4b794d6f"),
+    (bytes(31) + b"\1", 1, "3aeb5224ecf849929b9d828db1ced4dd832025e8018b8160b82284f3c949aa5a"
+                           "8eca00bbb4a73bdad192b5c42f73f2fd4e273644c8b36125a64addeb006c13a0"),
+    (b"\0\xff" + bytes(30), 2, "72d54dfbf12ec44b362692df94137f328fea8da73990265ec1bbbea1ae9af0ca"
+                               "13b25aa26cb4a648cb9b9d1be65b2c0924a66c54d545ec1b7374f4872e99f096"),
+]
+
+
+@pytest.mark.parametrize(("key", "counter", "block"), CHACHA20_BLOCKS)
+def test_rfc_8439_blocks(key: bytes, counter: int, block: str) -> None:
+    assert reference_aead.chacha20_block(key, counter, bytes(12)) == hexed(block)
+
+
+POLY1305 = [            # RFC 8439 appendix A.3, numbers 7 to 11: carries and limbs at their limits; r ‖ s, text, tag
+    ("02" + "00" * 31, "ff" * 16, "03" + "00" * 15),
+    ("02" + "00" * 15 + "ff" * 16, "02" + "00" * 15, "03" + "00" * 15),
+    ("01" + "00" * 31, "ff" * 16 + "f0" + "ff" * 15 + "11" + "00" * 15, "05" + "00" * 15),
+    ("01" + "00" * 31, "ff" * 16 + "fb" + "fe" * 15 + "01" * 16, "00" * 16),
+    ("02" + "00" * 31, "fd" + "ff" * 15, "fa" + "ff" * 15),
+]
+
+
+@pytest.mark.parametrize(("key", "text", "tag"), POLY1305)
+def test_rfc_8439_poly1305(key: str, text: str, tag: str) -> None:
+    assert reference_aead.poly1305(hexed(key), hexed(text)) == hexed(tag)
+
+
+AEGIS_KEY, AEGIS_NONCE = hexed("10010000000000000000000000000000"), hexed("10000200000000000000000000000000")
+AEGIS = [               # draft-irtf-cfrg-aegis-aead, AEGIS-128L vectors 1 to 5: data, text, ciphertext, 256-bit tag
+    (b"", bytes(16), "c1c0e58bd913006feba00f4b3cc3594e",
+     "25835bfbb21632176cf03840687cb968cace4617af1bd0f7d064c639a5c79ee4"),
+    (b"", b"", "", "1360dc9db8ae42455f6e5b6a9d488ea4f2184c4e12120249335c4ee84bafe25d"),
+    (bytes(range(8)), bytes(range(32)), "79d94593d8c2119d7e8fd9b8fc77845c5c077a05b2528b6ac54b563aed8efe84",
+     "022cb796fe7e0ae1197525ff67e309484cfbab6528ddef89f17d74ef8ecd82b3"),
+    (bytes(range(8)), bytes(range(14)), "79d94593d8c2119d7e8fd9b8fc77",
+     "86f1b80bfb463aba711d15405d094baf4a55a15dbfec81a76f35ed0b9c8b04ac"),
+    (bytes(range(42)), bytes(range(16, 56)),
+     "b31052ad1cca4e291abcf2df3502e6bdb1bfd6db36798be3607b1f94d34478aa7ede7f7a990fec10",
+     "b91e2947a33da8bee89b6794e647baf0fc835ff574aca3fc27c33be0db2aff98"),
+]
+AEGIS_WRONG = [         # vectors 6 to 9, which must not open: key, nonce, data, ciphertext, tag
+    (AEGIS_NONCE, AEGIS_KEY, "0001020304050607", "79d94593d8c2119d7e8fd9b8fc77",
+     "86f1b80bfb463aba711d15405d094baf4a55a15dbfec81a76f35ed0b9c8b04ac"),
+    (AEGIS_KEY, AEGIS_NONCE, "0001020304050607", "79d94593d8c2119d7e8fd9b8fc78",
+     "86f1b80bfb463aba711d15405d094baf4a55a15dbfec81a76f35ed0b9c8b04ac"),
+    (AEGIS_KEY, AEGIS_NONCE, "0001020304050608", "79d94593d8c2119d7e8fd9b8fc77",
+     "86f1b80bfb463aba711d15405d094baf4a55a15dbfec81a76f35ed0b9c8b04ac"),
+    (AEGIS_KEY, AEGIS_NONCE, "0001020304050607", "79d94593d8c2119d7e8fd9b8fc77",
+     "86f1b80bfb463aba711d15405d094baf4a55a15dbfec81a76f35ed0b9c8b04ad"),
+]
+
+
+@pytest.mark.parametrize(("data", "text", "ciphertext", "tag"), AEGIS)
+def test_aegis_128l(data: bytes, text: bytes, ciphertext: str, tag: str) -> None:
+    sealed = hexed(ciphertext + tag)
+    assert reference_aegis.seal(AEGIS_KEY, AEGIS_NONCE, data, text) == sealed
+    assert reference_aegis.open_sealed(AEGIS_KEY, AEGIS_NONCE, data, sealed) == text
+    if aead.key_size(aead.AEGIS_128L):
+        box, (connection_id, sequence) = aead.Aead(AEGIS_KEY, aead.AEGIS_128L), struct.unpack("<IQ", AEGIS_NONCE[:12])
+        assert box.seal(connection_id, sequence, data, text) == sealed
+        assert box.open(connection_id, sequence, data, sealed) == text
+
+
+@pytest.mark.parametrize(("key", "nonce", "data", "ciphertext", "tag"), AEGIS_WRONG)
+def test_aegis_128l_that_must_not_open(key: bytes, nonce: bytes, data: str, ciphertext: str, tag: str) -> None:
+    sealed = hexed(ciphertext + tag)
+    assert reference_aegis.open_sealed(key, nonce, hexed(data), sealed) is None
     if aead.key_size(aead.AEGIS_128L):
         connection_id, sequence = struct.unpack("<IQ", nonce[:12])
-        assert aead.Aead(key, aead.AEGIS_128L).seal(connection_id, sequence, b"", bytes(16)) == sealed
+        assert aead.Aead(key, aead.AEGIS_128L).open(connection_id, sequence, hexed(data), sealed) is None
 
 
 X25519 = [      # RFC 7748 section 5.2, twice; section 6.1
@@ -91,7 +157,7 @@ def test_rfc_7748(private: str, public: str, shared: str) -> None:
 
 
 def test_rfc_7748_iterated() -> None:
-    """Section 5.2: after one round and after a thousand."""
+    """Section 5.2: after one round and after a thousand. The third value, after a million, takes minutes of CPU."""
     k = u = reference_keys.BASE
     seen = {}
     for i in range(1, 1001):
@@ -103,11 +169,14 @@ def test_rfc_7748_iterated() -> None:
     assert seen[1000] == hexed("684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51")
 
 
-def test_rfc_7748_public_key() -> None:
-    """Section 6.1, Bob."""
-    private = hexed(X25519[2][0])
-    public = hexed("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f")
-    assert keys.public_key(private) == reference_keys.public_key(private) == public
+def test_rfc_7748_diffie_hellman() -> None:
+    """Section 6.1: Alice and Bob."""
+    alice = hexed("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
+    bob, alice_public, shared = map(hexed, X25519[2])
+    bob_public = hexed("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f")
+    for side in (keys, reference_keys):
+        assert (side.public_key(alice), side.public_key(bob)) == (alice_public, bob_public)
+        assert side.exchange(alice, bob_public) == side.exchange(bob, alice_public) == shared
 
 
 HKDF = [        # RFC 5869 appendix A.1, A.2, A.3: material, salt, info, prk, output

@@ -22,7 +22,12 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 
 def exchange(schema_hash: int, suites: int = 1) -> tuple[dict[str, Any], protocol.Client, protocol.Server]:
     """HELLO, COOKIE, CONNECT and the answer, with everything they were made of."""
-    client_random, server_random = drbg.Generator(CLIENT_SEED), drbg.Generator(SERVER_SEED)
+    return exchange_of(drbg.Generator(CLIENT_SEED), drbg.Generator(SERVER_SEED), schema_hash, suites)
+
+
+def exchange_of(client_random: drbg.Generator, server_random: drbg.Generator, schema_hash: int,
+                suites: int) -> tuple[dict[str, Any], protocol.Client, protocol.Server]:
+    """The same with random numbers from elsewhere."""
     client_random.fill(2 * 8)
     server_random.fill(3 * 8)
     client = protocol.Client(keys.public_key(STATIC), client_random.fill(32), schema_hash=schema_hash,

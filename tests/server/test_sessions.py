@@ -202,6 +202,8 @@ def test_both_sides_can_ask_for_new_keys() -> None:
             assert ask()
             poll_until(me, lambda number=number: app.endpoint.counters["rekeys"] == number)    # type: ignore[misc]
         assert app.endpoint.stats(session.handle)["epoch"][0] == 2
+        assert app.rekey() == 1                                         # all of them
+        poll_until(me, lambda: app.endpoint.counters["rekeys"] == 3)
     assert not me.rekey()
 
 

@@ -47,6 +47,7 @@ CLIENTS = 2
 PLACES = [("10.0.0.2", 40000), ("10.0.0.3", 40000)]
 TICK_US = 16_000
 QUIET_US = 25_000_000               # longest that a session may take to deliver everything once the network is well
+REKEY_US = 20_000_000               # ... and to come to new keys: a grace time that runs, an exchange, a probe or two
 REMEMBERED = 64                     # datagrams that an attacker has kept
 
 probabilities = st.sampled_from([0.0, 0.02, 0.1, 0.4])
@@ -70,6 +71,8 @@ class Listener(Peer):
         super().__init__(*arguments)
         self.hear: Callable[[Listener, Message, int], None]
         self.note: Callable[[Listener, Event], None]
+        self.next_sequence: Counter[bytes] = Counter()      # by connection id
+        self.sent_bytes: Counter[str] = Counter()           # by host
         self.kept: list[tuple[bytes, Address, Address | None]] = []
 
     def read(self) -> None:
@@ -87,7 +90,13 @@ class Listener(Peer):
         self.check()
 
     def send(self, batch: DatagramBatch) -> None:
-        """Remember the newest datagram of each batch, as somebody on the way could."""
+        """Remember the newest datagram of each batch, as somebody on the way could. No nonce occurs twice."""
+        for i in range(batch.count):
+            data = batch[i]
+            self.sent_bytes[batch.remote(i)[0]] += len(data)
+            if data[:4] != bytes(4):
+                assert int.from_bytes(data[6:14], "little") == self.next_sequence[data[:4]], "a sequence out of turn"
+                self.next_sequence[data[:4]] += 1
         if batch.count:
             last = batch.count - 1
             self.kept = [*self.kept[-REMEMBERED + 1:], (batch[last], batch.remote(last), batch.local(last))]
@@ -117,12 +126,15 @@ class Everything(RuleBasedStateMachine):
         self.by_server: dict[int, Session] = {}
         self.players: list[Session] = []                # the newest session of each
 
-    @initialize(seed=st.integers(0, 250), link=links, calm=st.booleans(), inbox=st.sampled_from([0, 0, 3]))
-    def begin(self, seed: int, link: Link, calm: bool, inbox: int) -> None:
-        """`calm`: both are in before the network turns bad."""
+    @initialize(seed=st.integers(0, 250), link=links, calm=st.booleans(), inbox=st.sampled_from([0, 0, 3]),
+                rekeys=st.sampled_from([(1 << 24, 1 << 24), (1 << 24, 16), (16, 1 << 24), (16, 16)]))
+    def begin(self, seed: int, link: Link, calm: bool, inbox: int, rekeys: tuple[int, int]) -> None:
+        """`calm`: both are in before the network turns bad. `rekeys`: packets until server and client want new keys."""
         self.network = Network(seed, GOOD if calm else link)
-        self.server = Listener(self.network, new_server(seed, inbox_records=inbox), SERVER_ADDRESS)
-        self.client = Listener(self.network, new_client(seed, inbox_records=inbox), ("0.0.0.0", 40000))
+        self.server = Listener(self.network, new_server(seed, inbox_records=inbox, rekey_packets=rekeys[0]),
+                               SERVER_ADDRESS)
+        self.client = Listener(self.network, new_client(seed, inbox_records=inbox, rekey_packets=rekeys[1]),
+                               ("0.0.0.0", 40000))
         self.thief = self.network.attach(("10.9.9.9", 666))
         for peer in (self.server, self.client):
             peer.hear, peer.note = self.heard, self.noted
@@ -227,6 +239,17 @@ class Everything(RuleBasedStateMachine):
         self.network.rebind(self.client.port, PLACES[player] if home else None, local=PLACES[player],
                             linger_us=linger_us)
         self.went_through["rebinds"] += 1
+
+    @rule(player=st.integers(0, CLIENTS - 1), who=st.sampled_from(["client", "server", "both"]),
+          ticks=st.integers(0, 3))
+    def rekey(self, player: int, who: str, ticks: int) -> None:
+        """Somebody wants new keys, or both do, the server a little later: what they say then crosses."""
+        session = self.players[player]
+        if who != "server":
+            self.went_through["rekeys wanted"] += self.client.endpoint.rekey(session.handle)
+        self.pass_time(ticks)
+        if who != "client":
+            self.went_through["rekeys wanted"] += self.server.endpoint.rekey(session.server_handle)
 
     @rule(sender=st.sampled_from(["client", "server", "thief"]), which=st.integers(0, REMEMBERED - 1),
           bit=st.none() | st.integers(0, 1 << 14))
@@ -344,6 +367,7 @@ class Everything(RuleBasedStateMachine):
         while any(way.owed for session in self.live() for way in (session.up, session.down)):
             assert self.network.now_us < end_us, "a live session does not deliver or tell what it owes"
             self.tick(2 * TICK_US)
+        self.all_agree_on_new_keys()
         for session in self.all:
             session.asked = True
         for peer, reason in ((self.client, DisconnectReason.CLIENT_LEFT),
@@ -351,9 +375,7 @@ class Everything(RuleBasedStateMachine):
             peer.endpoint.close_all(reason, self.network.now_us)
             for _ in range(50):
                 self.tick(2 * TICK_US)
-        while self.thief.receive(self.client.incoming, self.network.now_us):
-            pass
-        heard = self.thief.counters["received_bytes"]
+        heard = self.server.sent_bytes["10.9.9.9"]      # before the network doubles any of it
         assert heard <= 3 * self.thief.counters["sent_bytes"], "a thief hears more than three times what it says"
         self.went_through["thief heard"] += heard
         for peer in (self.client, self.server):
@@ -364,6 +386,23 @@ class Everything(RuleBasedStateMachine):
         for peer in (self.client, self.server):         # no circle may keep the endpoints' memory alive
             del peer.hear, peer.note
 
+    def all_agree_on_new_keys(self) -> None:
+        """Whatever became of the rekeys so far: one more comes about, and both sides have the same epoch then."""
+        before = {session: self.epochs(session) for session in self.live()}
+        end_us = self.network.now_us + REKEY_US
+        for session in before:
+            self.server.endpoint.rekey(session.server_handle)
+        while any(session in before and (min(self.epochs(session)) <= min(before[session])
+                                         or len(set(self.epochs(session))) > 1) for session in self.live()):
+            assert self.network.now_us < end_us, "two sides do not come to the same new keys"
+            self.tick(2 * TICK_US)
+        self.went_through["epochs at the end"] += sum(min(self.epochs(session)) for session in self.live())
+
+    def epochs(self, session: Session) -> list[int]:
+        """Of the client's side and the server's."""
+        sides = (self.client, session.handle), (self.server, session.server_handle)
+        return [int(peer.endpoint.stats(handle)["epoch"][0]) for peer, handle in sides]
+
     def count(self, end_us: int) -> None:
         counts = Counter({"examples": 1, "sessions": len(self.all), "seconds": end_us // 1_000_000 - 1})
         for session in self.all:
@@ -373,6 +412,7 @@ class Everything(RuleBasedStateMachine):
                         counts[f"{word} on channel {lane // STREAMS}"] += count
         for peer in (self.client, self.server):
             counts["datagrams"] += peer.endpoint.counters["received"]
+            counts["rekeys"] += peer.endpoint.counters["rekeys"]
             for drops in (peer.endpoint.drops, peer.endpoint.message_drops):
                 counts.update({DropReason(i).name: int(count) for i, count in enumerate(drops) if count})
         counts.update({f"network {kind}": count for kind, count in self.network.counters.items()})

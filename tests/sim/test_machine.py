@@ -17,7 +17,7 @@ MUST_HAPPEN = [
     "AUTH_FAILED", "BAD_CRC", "DUPLICATE", "INBOX_FULL", "REPLAYED", "STALE", "TRUNCATED", "UNKNOWN_CONNECTION",
     "client CLIENT_LEFT", "client CONNECT_TIMEOUT", "client IDLE_TIMEOUT", "client KICKED", "server CLIENT_LEFT",
     "migrations", "network unreachable", "network corrupted", "network cut",
-    "network duplicated", "network lost", "network queue_full", "said again",
+    "network duplicated", "network lost", "network queue_full", "said again", "NO_KEYS", "rekeys", "rekeys wanted",
 ]
 
 
@@ -49,3 +49,4 @@ def test_there_was_enough_to_get_wrong(went_through: dict[str, int]) -> None:
         assert went_through[f"heard on channel {channel}"] > 10 * EXAMPLES
     assert went_through["network lost"] > 0.05 * went_through["network sent"]
     assert went_through["sessions"] > 2 * EXAMPLES
+    assert went_through["rekeys"] > 3 * EXAMPLES

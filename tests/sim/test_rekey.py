@@ -158,3 +158,21 @@ def test_sessions_of_one_endpoint_have_epochs_of_their_own() -> None:
             pair.run(1_500_000)
     assert sorted(pair.server.endpoint.stats()["epoch"].tolist()) == [0, 1, 2, 3]
     assert sorted(pair.client.endpoint.stats()["epoch"].tolist()) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("tick_us", [16_000, 200_000])
+def test_many_that_want_new_keys_at_once_get_them_by_turns(tick_us: int) -> None:
+    """A server computes 32 answers in a pass; whoever asks in every pass cannot take the turns of others."""
+    sessions = 150
+    server = new_server(13, capacity=256, half_open=256, half_open_per_prefix=256)
+    pair = Pair(13, clients=sessions, batch=256, server=server, client=new_client(13, capacity=256)).join()
+    most, before = 0, 0
+    for _ in range(0, 12 * SECOND, tick_us):
+        for handle in pair.handles:
+            pair.client.endpoint.rekey(handle)
+        pair.run(tick_us, tick_us)
+        offered = int(pair.server.endpoint.stats()["epoch"].sum())
+        most, before = max(most, offered - before), offered
+    assert most == 32
+    found = pair.server.endpoint.stats()["epoch"]
+    assert len(found) == sessions and found.min() >= 5 and found.max() - found.min() <= 2

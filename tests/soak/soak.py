@@ -68,8 +68,8 @@ def endpoints(seed: int, sessions: int) -> tuple[Endpoint, Endpoint]:
     """A server and all clients."""
     secret = random.Random(f"soak {seed}").randbytes(96)
     server = Endpoint("server", capacity=sessions + 56, seed=secret[:32], identity_secret=secret[32:64],
-                      idle_timeout_us=IDLE_US, half_open_per_prefix=sessions * 4)
-    return server, Endpoint("client", capacity=sessions + 56, seed=secret[64:])
+                      idle_timeout_us=IDLE_US, half_open_per_prefix=sessions * 4, rekey_packets=600)
+    return server, Endpoint("client", capacity=sessions + 56, seed=secret[64:], rekey_age_us=20_000_000)
 
 
 class Half:

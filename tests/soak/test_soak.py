@@ -13,7 +13,7 @@ def never() -> bool:
 def test_a_moment_over_the_simulated_network() -> None:
     found = soak.simulated(3, 1.0, never, sessions=12)
     assert found["joined"] >= 24 and found["heard on channel 1"] > 50 and found["its_seconds"] > 3
-    assert found["network"]["lost"] > 0 and found["migrations"] > 0
+    assert found["network"]["lost"] > 0 and found["migrations"] > 0 and found["rekeys"] >= 10
 
 
 def test_memory_that_does_not_come_back_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:

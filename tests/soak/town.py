@@ -157,7 +157,8 @@ class Town:
             for sort, values in (("", side.endpoint.drops), (" messages", side.endpoint.message_drops)):
                 drops |= {f"{side.endpoint.role}{sort} {DropReason(i).name}": int(n) for i, n in enumerate(values) if n}
         both = [side.endpoint.counters for side in (self.server, self.client)]
-        return {**dict(sorted(self.counts.items())), "datagrams": sum(counters["received"] for counters in both),
+        return {**dict(sorted(self.counts.items())), "rekeys": sum(counters["rekeys"] for counters in both),
+                "datagrams": sum(counters["received"] for counters in both),
                 "accepted": sum(counters["accepted"] for counters in both), "drops": drops}
 
     # --- what they do -----------------------------------------------------------------------------------------------
@@ -189,6 +190,11 @@ class Town:
             player.again_us = self.now_us + int(luck() * 3e6)
             return
         self._say(session, True, INPUT, 20)
+        if luck() < 0.003:                              # new keys, wanted by one side or by both
+            first = luck()
+            for side, handle in ((self.client, session.handle), (self.server, session.server_handle)):
+                if (first < 0.7) if side is self.client else (first > 0.3):
+                    self.counts["rekeys wanted"] += side.endpoint.rekey(handle)
         if session.server_handle:
             self._say(session, False, SNAPSHOT, int(luck() * 900))
         for up in (True, False) if session.server_handle else (True,):

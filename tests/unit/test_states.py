@@ -35,8 +35,8 @@ TIMERS = {
     "MTU retry": ("60 s", "mtu", {"MTU_RETRY_US": 60_000_000, "MTU_BLACK_HOLE": 3}),
     "close gap": ("50 ms, 3 times", "delivery", {"CLOSE_GAP_US": 50_000, "CLOSE_REPEATS": 3}),
     "drain": ("300 ms", "delivery", {"CLOSE_DRAIN_US": 300_000}),
-    "grace": ("3 probe timeouts without backoff, at least 1 s", "rekey",
-              {"GRACE_PTOS": 3, "GRACE_LEAST_US": 1_000_000}),
+    "grace": ("3 probe timeouts without backoff, 1 s to 5 s", "rekey",
+              {"GRACE_PTOS": 3, "GRACE_LEAST_US": 1_000_000, "GRACE_MOST_US": 5_000_000}),
     "key age": ("600 s", "endpoint", {"rekey_age_us": 600_000_000}),
     "fragments": ("10 s", "fragment", {"FRAGMENT_LIFE_US": 10_000_000}),
 }
