@@ -37,7 +37,8 @@ cdef inline bint control_queue(EndpointState* state, Connection* connection, uin
     """Say kind ‖ data on the control stream; False when it is too long, when there is no room, or over."""
     if connection.state != STATE_LIVE:
         return False
-    if not reliable_queue(&connection.send, &state.slab, &connection.claims, STREAM_CONTROL, 0, kind, data, length, 0):
+    if not reliable_queue(&connection.send, &state.slab, &connection.claims, STREAM_CONTROL, 0, kind, data, length,
+                          False, 0):
         return False
     mark_dirty(state, connection)
     return True

@@ -227,9 +227,9 @@ cdef inline int read_frame(EndpointState* state, Connection* connection, const u
     if connection.joining != 0 and frame_too_early(state, data, length):
         return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
     if channel == CHANNEL_RELIABLE or channel == CHANNEL_UNORDERED:
-        if bits & ~HEAD_FRAGMENT:
+        if bits & ~(HEAD_FRAGMENT | HEAD_COMPRESSED):
             return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
-        return read_reliable(state, connection, channel, data + 1, length - 1, bits != 0, now_us)
+        return read_reliable(state, connection, channel, data + 1, length - 1, bits, now_us)
     if bits & ~head_bits(channel):
         drop_message(state, DROP_BAD_FRAME)
         return FRAME_ELICITS

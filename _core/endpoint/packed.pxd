@@ -16,6 +16,14 @@ cdef enum:
     PACKED_BAD = 1                  # not what it declares, more than the channel carries, or never packed
     PACKED_NO_ROOM = 2
 
+cdef inline bint packed_waits(const EndpointState* state, const uint8_t* packed, uint32_t length,
+                              uint32_t limit) noexcept nogil:
+    """Whether the inbox has no room for what a packed payload declares; its first bytes are enough to know."""
+    cdef uint32_t head
+    cdef uint32_t declared = packed_declared(packed, length, limit, &head)
+    return declared != 0 and (state.inbox_count >= state.limits.inbox_records
+                              or declared > state.limits.inbox_bytes - state.inbox_used)
+
 cdef inline int inbox_packed(EndpointState* state, const Connection* connection, uint8_t channel, uint8_t kind,
                              uint32_t number, const uint8_t* packed, uint32_t length, uint32_t limit,
                              uint64_t time_us) noexcept nogil:

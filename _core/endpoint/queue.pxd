@@ -156,9 +156,12 @@ cdef inline int queue_message(EndpointState* state, Connection* connection, uint
             return QUEUE_BAD_CHANNEL
         if length >= RELIABLE_MESSAGE_LIMIT:
             return QUEUE_TOO_LONG
+        packed = packer_pack(&state.packer, kind, payload, length)
+        if packed:
+            payload, length = state.packer.buffer, packed
         if not reliable_queue(&connection.send, &state.slab, &connection.claims,
                               STREAM_UNORDERED if channel == CHANNEL_UNORDERED else channel >> 4, token, kind, payload,
-                              length, state.limits.session_blocks):
+                              length, packed > 0, state.limits.session_blocks):
             return QUEUE_NO_ROOM
         mark_dirty(state, connection)
         return QUEUED

@@ -8,6 +8,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from shadowland._core.base.records cimport MessageRecord
+from shadowland._core.base.slab cimport SLAB_BLOCK, slab_at
 from shadowland._core.base.status cimport (
     BYE_FLOW_VIOLATION,
     BYE_PROTOCOL_VIOLATION,
@@ -15,7 +16,13 @@ from shadowland._core.base.status cimport (
     DROP_DUPLICATE,
     DROP_UNKNOWN_MESSAGE,
 )
-from shadowland._core.endpoint.connection cimport CHANNEL_RELIABLE, CHANNEL_UNORDERED, Connection
+from shadowland._core.endpoint.connection cimport (
+    CHANNEL_RELIABLE,
+    CHANNEL_UNORDERED,
+    HEAD_COMPRESSED,
+    HEAD_FRAGMENT,
+    Connection,
+)
 from shadowland._core.endpoint.control cimport (
     FRAME_ELICITS,
     FRAME_ENDED,
@@ -24,9 +31,11 @@ from shadowland._core.endpoint.control cimport (
     violation,
 )
 from shadowland._core.endpoint.dispatch cimport control_message
+from shadowland._core.endpoint.packed cimport PACKED_NO_ROOM, PACKED_TAKEN, inbox_packed, packed_waits
 from shadowland._core.endpoint.state cimport EndpointState, drop_message, inbox_push
 from shadowland._core.session.channel cimport (
     CONTROL_LIMIT,
+    RELIABLE_MESSAGE_LIMIT,
     RELIABLE_UNIT_SIZE,
     STREAM_CONTROL,
     STREAM_COUNT,
@@ -58,6 +67,32 @@ cdef inline uint8_t reliable_channel(uint8_t stream) noexcept nogil:
     """How an inbox record names where a message came from: its channel, of channel 1 the stream in the upper half."""
     return <uint8_t>(CHANNEL_RELIABLE | stream << 4 if stream < STREAMS else CHANNEL_UNORDERED)
 
+cdef inline int deliver_packed(EndpointState* state, Connection* connection, const Ready* ready,
+                               uint64_t now_us) noexcept nogil:
+    """The same for a compressed message; one that does not open could never be delivered, so it closes."""
+    cdef uint8_t* message = state.packer.buffer
+    cdef uint32_t length = ready_length(ready), first = length
+    cdef const uint8_t* begins = ready.tail
+    cdef int opened
+    if ready.length > 0:
+        begins, first = slab_at(&state.slab, ready.chain), SLAB_BLOCK
+    # Looked at where it lies: a message that waits for room is not copied each time it is tried.
+    if first > 0 and packed_waits(state, begins + 1, first - 1, RELIABLE_MESSAGE_LIMIT - 1):
+        state.stalled = True                        # Endpoint.clear tries again
+        return FRAME_NOT_KEPT
+    ready_load(&state.slab, ready, message)
+    if length == 0 or message[0] == 0 or message[0] > 200:
+        drop_message(state, DROP_UNKNOWN_MESSAGE)
+        reliable_taken(&connection.receive, &state.slab, &connection.claims, ready)
+        return FRAME_FINE
+    opened = inbox_packed(state, connection, reliable_channel(ready.unit.stream), message[0], <uint32_t>ready.number,
+                          message + 1, length - 1, RELIABLE_MESSAGE_LIMIT - 1, now_us)
+    if opened == PACKED_NO_ROOM:
+        state.stalled = True                        # Endpoint.clear tries again
+        return FRAME_NOT_KEPT
+    reliable_taken(&connection.receive, &state.slab, &connection.claims, ready)
+    return FRAME_FINE if opened == PACKED_TAKEN else violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
+
 cdef inline int deliver_whole(EndpointState* state, Connection* connection, const Ready* ready,
                               uint64_t now_us) noexcept nogil:
     """Hand out a reliable message that is whole and in turn; FRAME_NOT_KEPT when the inbox is full."""
@@ -72,6 +107,8 @@ cdef inline int deliver_whole(EndpointState* state, Connection* connection, cons
         if length == 0:
             return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
         return control_message(state, connection, control[0], control + 1, length - 1, now_us) & FRAME_ENDED
+    if ready.unit.compressed:
+        return deliver_packed(state, connection, ready, now_us)
     record = inbox_push(state, connection.handle, now_us, reliable_channel(ready.unit.stream), 0,
                         <uint32_t>ready.number, length, &payload)
     if record == NULL:
@@ -140,8 +177,9 @@ cdef inline int deliver_waiting(EndpointState* state, Connection* connection, ui
     return FRAME_FINE
 
 cdef inline int read_reliable(EndpointState* state, Connection* connection, uint8_t channel, const uint8_t* data,
-                              uint32_t length, bint fragment, uint64_t now_us) noexcept nogil:
+                              uint32_t length, uint8_t bits, uint64_t now_us) noexcept nogil:
     """[stream u8 ‖] number u16 [‖ message u16] [‖ index u16 ‖ count u16] ‖ part: a unit of channel 1 or 2."""
+    cdef bint fragment = bits & HEAD_FRAGMENT
     cdef uint32_t header = (5 if channel == CHANNEL_RELIABLE else 2), at = 0
     cdef uint16_t low
     cdef Arrived unit
@@ -167,6 +205,7 @@ cdef inline int read_reliable(EndpointState* state, Connection* connection, uint
         if unit.count < 2:
             return violation(state, connection, BYE_PROTOCOL_VIOLATION, now_us)
     unit.length = <uint16_t>(length - header)
+    unit.compressed = (bits & HEAD_COMPRESSED) != 0
     kept = reliable_receive(&connection.receive, &state.slab, &connection.claims, low, &unit, data + header,
                             state.limits.session_blocks, &ready)
     if kept == UNIT_READY:

@@ -24,6 +24,7 @@ from shadowland._core.base.status cimport (
     BYE_NONE,
     BYE_PROTOCOL_VIOLATION,
     BYE_REASONS,
+    DROP_BAD_COMPRESSION,
     DROP_BAD_FRAGMENT,
     DROP_BAD_FRAME,
     DROP_FRAGMENT_EXPIRED,
@@ -227,7 +228,7 @@ cdef inline void drop(EndpointState* state, int reason) noexcept nogil:
 cdef inline bint is_bad(int reason) noexcept nogil:
     """What a correct peer never sends, on whatever network: the guard scores it."""
     return (reason == DROP_BAD_FRAME or reason == DROP_UNKNOWN_CHANNEL or reason == DROP_UNKNOWN_MESSAGE
-            or reason == DROP_BAD_FRAGMENT or reason == DROP_UNEXPECTED)
+            or reason == DROP_BAD_FRAGMENT or reason == DROP_UNEXPECTED or reason == DROP_BAD_COMPRESSION)
 
 cdef inline void drop_message(EndpointState* state, int reason) noexcept nogil:
     """A message inside an accepted datagram ends here."""

@@ -6,7 +6,13 @@ Threads  One at a time.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from shadowland._core.endpoint.connection cimport CHANNEL_RELIABLE, CHANNEL_UNORDERED, HEAD_FRAGMENT, Connection
+from shadowland._core.endpoint.connection cimport (
+    CHANNEL_RELIABLE,
+    CHANNEL_UNORDERED,
+    HEAD_COMPRESSED,
+    HEAD_FRAGMENT,
+    Connection,
+)
 from shadowland._core.endpoint.state cimport EndpointState
 from shadowland._core.session.channel cimport RELIABLE_MASK, STREAM_CONTROL
 from shadowland._core.session.recovery cimport SENT_ELICITING, SentPacket
@@ -48,6 +54,8 @@ cdef inline uint32_t put_unit_head(uint8_t* out, const SendMessage* message, uin
     if message.units > 1 or message.stream <= STREAM_CONTROL:
         store_u16(out + at, message.number)
         at += 2
+    if message.compressed:
+        out[0] |= HEAD_COMPRESSED
     if message.units > 1:
         out[0] |= HEAD_FRAGMENT
         store_u16(out + at, index)

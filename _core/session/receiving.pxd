@@ -74,6 +74,7 @@ cdef struct Arrived:
     uint8_t state
     uint8_t stream
     uint8_t aside               # it waits in memory that was set aside for its message
+    uint8_t compressed
 
 cdef struct Incoming:           # one stream
     uint32_t chain              # what is put together so far, if `length` is not 0
@@ -84,6 +85,7 @@ cdef struct Incoming:           # one stream
     uint16_t count              # its parts; 0: none has come
     uint16_t waiting            # units in the ring
     uint8_t whole               # it has all its parts and only waits to be taken
+    uint8_t compressed          # the message that is put together, and so all its parts
 
 cdef struct ReliableReceive:
     uint64_t expected
@@ -106,7 +108,7 @@ cdef inline bint unit_fits(const Arrived* unit) noexcept nogil:
     """Whether a unit can be as it says it is. All parts but the last are full, so what a message needs follows from its
     count."""
     cdef uint32_t limit = CONTROL_LIMIT if unit.stream == STREAM_CONTROL else RELIABLE_MESSAGE_LIMIT
-    if unit.length > RELIABLE_UNIT_SIZE:
+    if unit.length > RELIABLE_UNIT_SIZE or (unit.compressed and unit.stream == STREAM_CONTROL):
         return False
     if unit.count == 0:
         return unit.index == 0
@@ -142,6 +144,7 @@ cdef inline int incoming_begin(ReliableReceive* receive, Slab* slab, Claims* cla
             return UNIT_NO_ROOM
         receive.aside += blocks
     receive.streams[unit.stream].count = unit.count
+    receive.streams[unit.stream].compressed = unit.compressed
     receive.begun += unit.count
     return UNIT_KEPT
 
@@ -267,7 +270,9 @@ cdef inline int unit_turn(const ReliableReceive* receive, const Arrived* unit) n
         return 0
     if ahead != 0:
         return ahead if ahead < RELIABLE_POSITIONS else -1
-    if unit.index < incoming.index or (incoming.count != 0 and unit.count != incoming.count):
+    if unit.index < incoming.index:
+        return -1
+    if incoming.count != 0 and (unit.count != incoming.count or unit.compressed != incoming.compressed):
         return -1
     return unit.index - incoming.index
 

@@ -56,14 +56,15 @@ cdef class Receiver:
                 reliable_untaken(&self.state, &self.slab, &self.claims, &ready, self.quota)
                 return UNIT_KEPT
 
-    def receive(self, stream: int, low: int, message: int, index: int, count: int, data: bytes) -> int:
+    def receive(self, stream: int, low: int, message: int, index: int, count: int, data: bytes,
+                compressed: bool = False) -> int:
         """A unit arrived; of its number and message the low 16 bits are known. KEPT, DUPLICATE, NO_ROOM, ..."""
         cdef Ready ready
         cdef Arrived unit
         cdef int kept
         unit.chain = 0
         unit.length, unit.index, unit.count, unit.message = len(data), index, count, message
-        unit.stream, unit.state = stream, 0
+        unit.stream, unit.state, unit.aside, unit.compressed = stream, 0, 0, compressed
         kept = reliable_receive(&self.state, &self.slab, &self.claims, low, &unit,
                                 <const uint8_t*><const char*>data, self.quota, &ready)
         if kept == UNIT_READY:

@@ -69,6 +69,7 @@ cdef struct SendMessage:        # at the beginning of its first block
     uint16_t number             # in its stream
     uint8_t stream
     uint8_t delivered           # to be told: every unit arrived
+    uint8_t compressed
 
 cdef struct SendUnit:
     uint32_t message            # its first block
@@ -120,7 +121,7 @@ cdef inline void send_disclaim(ReliableSend* send, Slab* slab, Claims* claims, b
     send.blocks -= blocks
 
 cdef inline bint reliable_queue(ReliableSend* send, Slab* slab, Claims* claims, uint8_t stream, uint32_t ticket,
-                                uint8_t kind, const uint8_t* data, uint32_t length,
+                                uint8_t kind, const uint8_t* data, uint32_t length, bint compressed,
                                 uint32_t quota_blocks) noexcept nogil:
     """Keep kind ‖ data to be sent on a stream (0 to 7, STREAM_CONTROL or STREAM_UNORDERED); False when it is too long
     or there is no room, and then nothing is kept."""
@@ -145,6 +146,7 @@ cdef inline bint reliable_queue(ReliableSend* send, Slab* slab, Claims* claims, 
     message.units = <uint16_t>units
     message.number = send.numbers[stream]
     message.stream = stream
+    message.compressed = compressed
     send.numbers[stream] += 1
     slab_put(slab, chain, MESSAGE_HEAD, &kind, 1)
     slab_put(slab, chain, MESSAGE_HEAD + 1, data, length)

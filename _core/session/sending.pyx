@@ -39,7 +39,7 @@ cdef class Sender:
         if not message:
             raise ValueError("a message has a kind at least")
         return bool(reliable_queue(&self.state, &self.slab, &self.claims, stream, ticket, data[0], data + 1,
-                                   <uint32_t>len(message) - 1, self.quota))
+                                   <uint32_t>len(message) - 1, False, self.quota))
 
     def take(self) -> tuple[int, int, int, int, int, bytes] | None:
         """The unit that goes next: (number, stream, message, index, count, bytes), count 0 for a whole message. It

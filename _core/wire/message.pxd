@@ -136,7 +136,7 @@ cdef inline uint8_t _control(Reader* fields, Frame* frame) noexcept nogil:
 
 
 cdef inline bint _may_be_compressed(uint8_t channel) noexcept nogil:
-    return channel == FRAME_UNRELIABLE or channel == FRAME_LATEST
+    return channel <= FRAME_LATEST
 
 
 cdef inline uint8_t _frame_fields(Reader* fields, Frame* frame) noexcept nogil:

@@ -224,7 +224,8 @@ class Message(_Record):
         streams do not wait for each other, and a long transfer on 7 delays nothing on 0.
     per_second: most of them a session may send in a second; left out, only the session's limits hold.
     compress: False where a secret stands beside text that others choose: the length of what is compressed tells how
-        alike the two are (docs/security.md). Else long unreliable and latest ones are, where it makes them shorter.
+        alike the two are (docs/security.md). Else long ones are, on every channel but input, where that makes them
+        shorter.
 
     All are inherited. Payloads are bounded by MESSAGE_LIMITS. A wrong body is a ConfigError at once.
     """

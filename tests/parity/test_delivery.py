@@ -1,7 +1,9 @@
 """Invariant: both halves of reliable delivery do what the reference does, also where the 16-bit numbers wrap."""
+from itertools import product
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,7 +65,7 @@ def test_the_sender_does_what_the_reference_does(start: int, quota: int, plan: l
 arrivals = st.lists(st.tuples(
     streams, st.integers(-3, 260), st.sampled_from([0, 0, 0, 0, 1, 2, -1, 255, 256]), st.integers(-1, 2),
     st.sampled_from([0, 0, 0, 1, 2, 2, 3, 274, 275, 5, 6]), st.sampled_from([0, 1, 256, 257, 960, 961]),
-    st.sampled_from([None, None, 0, 1, 1000]),
+    st.sampled_from([None, None, 0, 1, 1000]), st.sampled_from([False, False, False, True]),
 ), min_size=5, max_size=150)
 
 
@@ -71,7 +73,7 @@ arrivals = st.lists(st.tuples(
 def test_the_receiver_does_what_the_reference_does(start: int, quota: int, plan: list[tuple[Any, ...]]) -> None:
     """Whatever arrives, in whatever order; units are near what is next in their streams, so much fits."""
     receiver, model = receiving.Receiver(8192, quota, start), reference.Receiver(quota, start)
-    for step, (stream, ahead, message, index, count, size, room) in enumerate(plan):
+    for step, (stream, ahead, message, index, count, size, room, odd) in enumerate(plan):
         if stream == 10 and count:
             stream = 9
         low = model.missing + ahead % (4 if ahead % 3 else 300) & 0xFFFF
@@ -79,7 +81,8 @@ def test_the_receiver_does_what_the_reference_does(start: int, quota: int, plan:
         count = incoming.count if incoming.count and message == 0 and step % 5 else count
         index = max(0, len(incoming.parts) + index) if count else 0
         size = 960 if count and index + 1 < count and step % 11 else size
-        unit = (stream, low, incoming.message + message & 0xFFFF, index, count, bytes([step & 0xFF]) * size)
+        compressed = odd != (incoming.compressed if incoming.count else stream % 2 > 0)
+        unit = (stream, low, incoming.message + message & 0xFFFF, index, count, bytes([step & 0xFF]) * size, compressed)
         kept = receiver.receive(*unit)
         assert kept == model.receive(*unit)
         if kept in (receiving.BAD, receiving.OVER_LIMIT, receiving.BEYOND_WINDOW) and step % 4 == 0:
@@ -141,6 +144,22 @@ def test_a_unit_below_zero_is_beyond_the_window_and_not_a_duplicate() -> None:
     assert receiver.receive(0, 65_535, 0, 0, 0, b"x") == receiving.BEYOND_WINDOW
     assert receiver.receive(0, 0, 0, 0, 0, b"x") == receiving.KEPT
     assert receiver.receive(0, 0, 0, 0, 0, b"x") == receiving.DUPLICATE
+
+
+@pytest.mark.parametrize("stream", [0, 8, 9])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+@pytest.mark.parametrize("bits", list(product([False, True], repeat=3)))
+def test_all_parts_of_a_message_are_compressed_or_none(stream: int, order: tuple[int, ...],
+                                                       bits: tuple[bool, ...]) -> None:
+    receiver, model = receiving.Receiver(), reference.Receiver(4096)
+    kept = []
+    for index in order:
+        unit = (stream, index, 0, index, 3, b"p" * (9 if index == 2 else 960), bits[index])
+        kept.append(receiver.receive(*unit))
+        assert kept[-1] == model.receive(*unit)
+        assert receiver.take() == model.take()
+    fine = len(set(bits)) == 1 and not (stream == 8 and any(bits))
+    assert (kept == [receiving.KEPT] * 3) == fine
 
 
 def test_what_is_begun_is_bounded_and_what_is_over_is_a_violation() -> None:

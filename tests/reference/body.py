@@ -70,7 +70,7 @@ def read_frame(data: bytes) -> Frame:
     channel, fragment = head & 7, bool(head & 8)
     if channel == 6:
         return Frame(UNKNOWN_CHANNEL, channel)
-    if head & 0x10 and channel not in (UNRELIABLE, LATEST):
+    if head & 0x10 and channel > LATEST:
         return Frame(BAD_FRAME, channel)
     if head & 0xE0 or (fragment and channel not in (UNRELIABLE, RELIABLE, UNORDERED)):
         return Frame(BAD_FRAME, channel)

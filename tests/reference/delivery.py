@@ -147,13 +147,14 @@ class Sender:
         return sum(message.blocks for message in self.held) + len(self.ends)
 
 
-Unit = tuple[int, int, int, int, bytes]         # stream, message, index, count (0: a whole message), bytes
+Unit = tuple[int, int, int, int, bool, bytes]   # stream, message, index, count (0: a whole message), compressed, bytes
 
 
 @dataclass
 class Incoming:
     message: int = 0                            # the next one, or the one that is put together
     count: int = 0                              # its parts once there is one, else 0
+    compressed: bool = False                    # as all of them then are
     parts: list[bytes] = field(default_factory=list)
     whole: bool = False                         # all parts are there; there is no room for the message
 
@@ -181,7 +182,7 @@ class Receiver:
         return sum(4 * incoming.count for stream, incoming in self.streams.items() if (stream == CONTROL) == control)
 
     def outside(self) -> int:
-        return sum(blocks(len(unit[4])) for number, unit in self.units.items() if number not in self.inside)
+        return sum(blocks(len(unit[5])) for number, unit in self.units.items() if number not in self.inside)
 
     @property
     def claimed(self) -> int:
@@ -189,10 +190,10 @@ class Receiver:
 
     def used(self) -> int:
         parts = [sum(map(len, incoming.parts)) for incoming in self.streams.values()]
-        waiting = sum(blocks(len(unit[4])) for unit in self.units.values())
+        waiting = sum(blocks(len(unit[5])) for unit in self.units.values())
         return waiting + sum(blocks(length) for length in parts if length)
 
-    def turn(self, stream: int, message: int, index: int, count: int) -> int:
+    def turn(self, stream: int, message: int, index: int, count: int, compressed: bool) -> int:
         """0: next of its stream; above: later; below: cannot be."""
         incoming = self.streams[stream]
         if stream == UNORDERED:
@@ -202,13 +203,16 @@ class Receiver:
             return -1
         if ahead > 0:
             return ahead
-        if index < len(incoming.parts) or incoming.count and count != incoming.count:
+        if index < len(incoming.parts):
+            return -1
+        if incoming.count and (count, compressed) != (incoming.count, incoming.compressed):
             return -1
         return index - len(incoming.parts)
 
-    def receive(self, stream: int, low: int, message: int, index: int, count: int, data: bytes) -> int:
+    def receive(self, stream: int, low: int, message: int, index: int, count: int, data: bytes,
+                compressed: bool = False) -> int:
         limit = CONTROL_LIMIT if stream == CONTROL else MESSAGE_LIMIT
-        if len(data) > UNIT_SIZE or count == 1 or (count == 0 and index):
+        if len(data) > UNIT_SIZE or count == 1 or (count == 0 and index) or (compressed and stream == CONTROL):
             return BAD
         if count and (index >= count or (count - 1) * UNIT_SIZE >= limit):
             return BAD
@@ -224,10 +228,10 @@ class Receiver:
             return NO_ROOM
         if number in self.units or number in self.done:
             return DUPLICATE
-        turn = self.turn(stream, message, index, count)
+        turn = self.turn(stream, message, index, count, compressed)
         if turn < 0:
             return BAD
-        unit = stream, message, index, count, data
+        unit = stream, message, index, count, compressed, data
         kept = self.begin(unit)
         if kept != KEPT:
             return kept
@@ -238,7 +242,7 @@ class Receiver:
 
     def begin(self, unit: Unit) -> int:
         """Set memory aside for a message of several units that is the next of its stream, once."""
-        stream, message, _, count, _ = unit
+        stream, message, _, count, compressed, _ = unit
         incoming = self.streams[stream]
         if count == 0 or message != incoming.message or incoming.count:
             return KEPT
@@ -246,21 +250,21 @@ class Receiver:
             return OVER_LIMIT
         if self.aside(stream == CONTROL) + 4 * count > (CONTROL_BLOCKS if stream == CONTROL else BLOCKS_ASIDE):
             return NO_ROOM
-        incoming.count = count
+        incoming.count, incoming.compressed = count, compressed
         return KEPT
 
     def hold(self, number: int, unit: Unit) -> bool:
         incoming = self.streams[unit[0]]
         if incoming.count and unit[1] == incoming.message and unit[2] >= len(incoming.parts):
             self.inside.add(number)
-        elif self.outside() + blocks(len(unit[4])) > self.quota - BLOCKS_ASIDE:
+        elif self.outside() + blocks(len(unit[5])) > self.quota - BLOCKS_ASIDE:
             return False
         self.units[number] = unit
         return True
 
     def go(self, number: int, unit: Unit, arriving: bool) -> int:
         """The unit is the next of its stream: put it behind the others, or deliver the message that it ends."""
-        stream, _, index, count, data = unit
+        stream, _, index, count, _, data = unit
         incoming = self.streams[stream]
         if index + 1 >= count:
             if self.room == 0:
@@ -286,7 +290,7 @@ class Receiver:
         for number, unit in sorted(self.units.items()):
             if unit[0] != stream:
                 continue
-            turn = self.turn(*unit[:4])
+            turn = self.turn(*unit[:5])
             if turn:
                 return KEPT if turn > 0 else BAD
             kept = self.begin(unit)

@@ -94,6 +94,11 @@ GOOD: dict[str, tuple[list[bytes], list[tuple[int, int, bytes]]]] = {
                                              [(2, 10, b"third"), (2, 9, b"second")]),
     "latest": ([b"\3\x09old", b"\3\x09new"], [(3, 9, b"old"), (3, 9, b"new")]),
     "unreliable, compressed": ([b"\x10\x09" + PACKED], [(0, 9, SONG)]),
+    "reliable, compressed": ([b"\x11\3\0\0\0\0\x09" + PACKED, b"\x12\1\0\x09" + PACKED],
+                             [(0x31, 9, SONG), (2, 9, SONG)]),
+    "reliable, compressed, in two parts": (
+        [b"\x19\0\0\0\0\0\0\0\2\0\x09" + PLAIN_PACKED[:959], b"\x19\0\1\0\0\0\1\0\2\0" + PLAIN_PACKED[959:]],
+        [(1, 9, LONG[:1100])]),
     "latest, compressed": ([b"\x13\x09" + PACKED], [(3, 9, SONG)]),
     "unreliable, compressed, the last of two parts": ([b"\x18\5\0\1\2" + PLAIN_PACKED[959:]], []),
     "several channels": ([b"\0\1a", b"\1\0\0\0\0\0\2b", b"\3\3c"], [(0, 1, b"a"), (1, 2, b"b"), (3, 3, b"c")]),
@@ -129,7 +134,14 @@ BAD: dict[str, tuple[list[bytes], dict[str, int], str | None]] = {
     "a message that was there, under a new number": ([b"\1\0\0\0\0\0\0", b"\1\0\1\0\0\0\x09x"], {"UNKNOWN_MESSAGE": 1},
                                                      "PROTOCOL_VIOLATION"),
     "a short part that is not the last, reliable": ([b"\x09\0\0\0\0\0\0\0\2\0x"], {}, "PROTOCOL_VIOLATION"),
-    "a compressed reliable frame": ([b"\x11\0\0\0\0\0\x09x"], {}, "PROTOCOL_VIOLATION"),
+    "a compressed reliable message that does not open": ([b"\x11\0\0\0\0\0\x09x"], {}, "PROTOCOL_VIOLATION"),
+    "a compressed reliable message, more than declared": ([b"\x12\0\0\1\x9b\1" + PACKED[2:]], {}, "PROTOCOL_VIOLATION"),
+    "a compressed reliable message, more than the channel carries": ([b"\x12\0\0\1\x80\x80\x10" + PACKED[2:]], {},
+                                                                     "PROTOCOL_VIOLATION"),
+    "compressed and plain parts of one message": (
+        [b"\x19\0\0\0\0\0\0\0\2\0\x09" + PLAIN_PACKED[:959], b"\x09\0\1\0\0\0\1\0\2\0" + PLAIN_PACKED[959:]],
+        {}, "PROTOCOL_VIOLATION"),
+    "a compressed message of the control stream": ([b"\x11\x08\0\0\0\0\x0a" + PACKED], {}, "PROTOCOL_VIOLATION"),
     "an unknown message of the control stream": ([b"\1\x08\0\0\0\0\xc8x"], {}, "PROTOCOL_VIOLATION"),
 }
 RAW: dict[str, tuple[bytes, int, str, str | None]] = {

@@ -4,19 +4,19 @@ import random
 import pytest
 
 from shadowland._core.base.batch import DatagramBatch
-from shadowland._core.base.status import DropReason
+from shadowland._core.base.status import DisconnectReason, DropReason
 from shadowland._core.compress import lz4
 from shadowland._core.endpoint import packing
 from shadowland.errors import UsageError
 from shadowland.testing import Link
 from tests.reference import lz4 as slow_lz4
 from tests.reference.protocol import COMPRESSED, FRAGMENT, uvarint
-from tests.sim.peers import Pair, new_client, new_server
+from tests.sim.peers import LEFT, Pair, new_client, new_server
 from tests.unit import desk as desks
 
-UNRELIABLE, LATEST = 0, 3
+UNRELIABLE, RELIABLE, UNORDERED, LATEST = 0, 1, 2, 3
 SONG = b"all work and no play makes jack a dull boy, " * 20
-LIMITS = {UNRELIABLE: 15359, LATEST: 996}
+LIMITS = {UNRELIABLE: 15359, RELIABLE: 262_143, UNORDERED: 262_143, LATEST: 996}
 
 
 def sent_for(channel: int, payload: bytes, *, least: int = packing.LEAST) -> tuple[int, list[bytes]]:
@@ -50,7 +50,7 @@ def test_the_longest_message_of_a_channel_may_be_compressed(channel: int) -> Non
     """At the limit; one more is the caller's mistake, however well it shrinks."""
     longest = bytes(LIMITS[channel])
     packed, got = sent_for(channel, longest)
-    assert got == [longest] and packed < 400
+    assert got == [longest] and packed < 400 + len(longest) // 240
     with pytest.raises(UsageError, match="too long"):
         sent_for(channel, bytes(LIMITS[channel] + 1))
 
@@ -59,6 +59,36 @@ def test_a_message_that_shrinks_too_little_for_one_packet_goes_in_compressed_par
     half = random.Random(2).randbytes(3000) + bytes(3000)
     packed, got = sent_for(UNRELIABLE, half)
     assert got == [half] and 3000 < packed < 4000
+
+
+@pytest.mark.parametrize("channel", [RELIABLE, 0x51, UNORDERED])
+def test_reliable_messages_arrive_once_compressed_or_not_whatever_is_lost(channel: int) -> None:
+    pair = Pair(5, Link(loss=0.3, delay_us=20_000, jitter_us=20_000, duplicate=0.2, reorder=0.2, reorder_us=50_000))
+    pair.join()
+    chance = random.Random(4)
+    said = [chance.randbytes(chance.randrange(1500)) + b"the same words " * chance.randrange(300) for _ in range(40)]
+    for payload in said:
+        pair.client.endpoint.send(pair.handle, channel, 9, payload)
+        pair.run(32_000)
+    pair.run(20_000_000, 20_000)
+    got = pair.server.payloads(pair.session, channel)
+    assert got == said if channel != UNORDERED else sorted(got) == sorted(said)
+
+
+def test_a_compressed_reliable_message_waits_for_an_inbox_with_room() -> None:
+    pair = Pair(server=new_server(inbox_bytes=262_144)).join()
+    for i in range(3):
+        pair.client.endpoint.send(pair.handle, RELIABLE, 9, bytes([i]) * 200_000)
+    pair.run(3_000_000)
+    assert pair.server.payloads(pair.session, RELIABLE) == [bytes([i]) * 200_000 for i in range(3)]
+
+
+def test_a_reliable_message_of_a_class_that_is_never_compressed_closes() -> None:
+    pair = Pair().join()
+    packing.configure(pair.server.endpoint, plain=[9])
+    pair.client.endpoint.send(pair.handle, RELIABLE, 9, SONG)
+    pair.run(500_000)
+    assert [event.reason for event in pair.client.heard(LEFT)] == [DisconnectReason.PROTOCOL_VIOLATION]
 
 
 def test_compressed_messages_through_loss_and_reordering_are_all_or_nothing() -> None:
@@ -75,6 +105,45 @@ def test_compressed_messages_through_loss_and_reordering_are_all_or_nothing() ->
     got = pair.server.payloads(pair.session, UNRELIABLE)
     assert 40 < len(got) <= 120 and set(got) <= set(said) and len(set(got)) == len(got)
     assert not pair.server.endpoint.message_drops[DropReason.BAD_COMPRESSION]
+
+
+@pytest.mark.parametrize("channel", [RELIABLE, UNORDERED])
+def test_a_reliable_bomb_is_bounded_by_the_channel_and_by_the_inbox(channel: int) -> None:
+    """A kilobyte that stands for 256: one at a time is written, the others wait packed, and one that claims more
+    closes."""
+    longest = bytes(LIMITS[channel])
+    pair = Pair(server=new_server(inbox_bytes=262_144)).join()
+    for _ in range(5):
+        pair.client.endpoint.send(pair.handle, channel, 9, longest)
+    for _ in range(50):
+        pair.run(20_000)
+        assert pair.server.endpoint.counters["blocks_used"] <= 5 * 8
+    assert pair.server.payloads(pair.session, channel) == [longest] * 5
+    assert pair.server.endpoint.counters["blocks_used"] == 0
+    for declared in (LIMITS[channel] + 1, 1 << 24, 1 << 32, (1 << 64) - 1):
+        desk = desks.server_desk()
+        session = desks.joined(desk, desks.reference_client())
+        block = (lz4.pack(bytes(4000)) or b"")[2:]
+        head = bytes([channel | COMPRESSED]) + bytes(5 if channel == RELIABLE else 2) + b"\x09"
+        desk.give(session.packet(head + uvarint(4000) + block))
+        assert [len(payload) for *_, payload in desk.messages] == [4000]
+        other = bytes([channel | COMPRESSED]) + (b"\0\1\0\1\0" if channel == RELIABLE else b"\1\0") + b"\x09"
+        desk.give(session.packet(other + uvarint(declared) + block))
+        desk.wait(desks.SECOND)
+        assert len(desk.messages) == 1
+        assert [event[2] for event in desk.events if event[0] == LEFT] == [DisconnectReason.PROTOCOL_VIOLATION]
+
+
+@pytest.mark.parametrize("channel", LIMITS)
+def test_a_class_that_is_never_compressed_is_sent_as_it_is(channel: int) -> None:
+    pair = Pair().join()
+    packing.configure(pair.client.endpoint, plain=[9])
+    packing.configure(pair.server.endpoint, plain=[9])
+    before = pair.client.endpoint.counters["bytes_out"]
+    pair.client.endpoint.send(pair.handle, channel, 9, SONG)
+    pair.run(500_000)
+    assert pair.server.payloads(pair.session, channel) == [SONG]
+    assert pair.client.endpoint.counters["bytes_out"] - before > len(SONG)
 
 
 def test_a_class_that_is_never_compressed_is_not_sent_so_and_not_taken_so() -> None:

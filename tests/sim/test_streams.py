@@ -68,7 +68,7 @@ def test_an_urgent_message_overtakes_long_transfers() -> None:
     """While 768 KiB are under way on less urgent streams, a message on stream 0 arrives as on an idle session."""
     pair = Pair(link=Link(delay_us=20_000)).join()
     for stream in (4, 5, 6):
-        pair.client.endpoint.send(pair.handle, STREAMS[stream], KIND, bytes(RELIABLE_LIMIT))
+        pair.client.endpoint.send(pair.handle, STREAMS[stream], KIND, content(stream, RELIABLE_LIMIT))
     pair.run(2 * TICK_US)
     assert not pair.server.messages
     pair.client.endpoint.send(pair.handle, STREAMS[0], KIND, b"urgent")
@@ -158,9 +158,9 @@ def test_sessions_that_hold_all_they_can_get_leave_the_others_their_reserve() ->
                 server.send(handle, 1, KIND, bytes(100))
     last = pair.server.heard(1)[3].handle
     for i in range(6):
-        server.send(last, STREAMS[i], KIND, bytes([i]) * 400)
+        server.send(last, STREAMS[i], KIND, bytes([i]) + content(i, 399))
     with pytest.raises(CapacityError):
-        server.send(last, 1, KIND, bytes(400))
+        server.send(last, 1, KIND, content(9, 400))
     pair.run(400_000)
     heard = sorted(message.payload[:1] for messages in pair.client.messages.values() for message in messages
                    if len(message.payload) == 400)

@@ -291,7 +291,7 @@ def test_no_sequence_is_ever_used_twice(live: Live) -> None:
     desk, session = live
     handle, seen = desk.events[0][1], []
     for i in range(40):
-        desk.endpoint.send(handle, RELIABLE, 5, bytes([i]) * 700)
+        desk.endpoint.send(handle, RELIABLE, 5, random.Random(i).randbytes(700))
         desk.endpoint.send(handle, UNRELIABLE, 5, random.Random(i).randbytes(3000))
         seen += desk.wait(10_000)
     desk.endpoint.close(handle, 1, desk.now_us)
