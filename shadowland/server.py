@@ -91,7 +91,7 @@ class Server(Application):
         self.open_deliveries = Deliveries()
         self.deliveries = Ends(np.zeros(0, EVENT_DTYPE))    # what became of reliable messages, known in this tick
         self.now_us = monotonic_us()
-        self._handles: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
+        self.players: NDArray[np.uint64] = np.zeros(capacity, np.uint64)    # session handles by slot; 0: nobody
         self._given_schema, self.limits = schema, limits
         self._schema: Schema | None = None
         self._world: ServerWorld | None = None
@@ -250,13 +250,13 @@ class Server(Application):
                 continue
             for leave in self._leaves:
                 self._calls.call(leave, gone, DisconnectReason(int(event["reason"])))
-            self._handles[slot] = 0
+            self.players[slot] = 0
             self.avatars[slot] = 0
             assert self._inbox is not None
             self._inbox.forget(slot)
 
     def _join(self, session: Session) -> None:
-        self._handles[session.slot] = session.handle
+        self.players[session.slot] = session.handle
         self.sessions[session.handle] = session
         for join in self._joins:
             self._calls.call(join, session)
@@ -286,7 +286,7 @@ class Server(Application):
         records, columns = self._inbox.pick(cls)
         slots = (records["connection"] & np.uint64(0xFFFFFFFF)).astype(np.intp)
         rows = self.world.rows_of(self.avatars[slots])
-        alive = (rows >= 0) & (self._handles[slots] == records["connection"])
+        alive = (rows >= 0) & (self.players[slots] == records["connection"])
         chosen = columns.select(alive)
         picked = TickMessages(cls, {name: getattr(chosen, name) for name in chosen._names}, len(chosen))
         picked.sessions, picked.slots, picked.rows = records["connection"][alive], slots[alive], rows[alive]
@@ -294,7 +294,7 @@ class Server(Application):
         return picked
 
     def _replicate(self) -> None:
-        observers = np.flatnonzero(self._handles).astype(np.uint32)
+        observers = np.flatnonzero(self.players).astype(np.uint32)
         if len(observers) == 0:
             return
         records, arena = self.world.replicate(observers, self.now_us)

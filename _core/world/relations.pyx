@@ -1,0 +1,114 @@
+"""Python door to relations: arrays of pairs in, an array of relations out."""
+from cython cimport final
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+FACTIONS = RELATION_FACTIONS
+NEUTRAL, FRIEND, ENEMY = STANCE_NEUTRAL, STANCE_FRIEND, STANCE_ENEMY
+NOBODY, SELF, DUEL, PERSONAL = BECAUSE_NOBODY, BECAUSE_SELF, BECAUSE_DUEL, BECAUSE_PERSONAL
+PARTY, GUILD, FACTION = BECAUSE_PARTY, BECAUSE_GUILD, BECAUSE_FACTION
+SHIFT = BECAUSE_SHIFT
+
+
+@final
+cdef class Relations:
+    """Relations of a world of `slots` entities; at most `words` personal words at once."""
+    cdef RelationsState state
+
+    def __init__(self, slots: int, words: int) -> None:
+        cdef RelationsState* state = &self.state
+        cdef uint64_t size = 16
+        if state.members != NULL:
+            raise ValueError("Relations is initialised once")
+        for name, value in (("slots", slots), ("words", words)):
+            if not 1 <= value <= 1 << 24:
+                raise ValueError(f"{name} is {value}; it must be 1 to {1 << 24}")
+        while size < <uint64_t>words * 2:
+            size *= 2
+        state.slots, state.capacity, state.mask = slots, words, size - 1
+        state.members = <Member*>calloc(slots, sizeof(Member))
+        state.words = <Word*>calloc(size, sizeof(Word))
+        if state.members == NULL or state.words == NULL:
+            raise MemoryError(f"Relations: no memory for {slots} entities and {words} words")
+
+    def __dealloc__(self):
+        free(self.state.members)
+        free(self.state.words)
+
+    @property
+    def words(self) -> int:
+        """Personal words that stand."""
+        return self.state.count
+
+    def declare(self, a: int, b: int, stance: int) -> None:
+        """How faction `a` regards faction `b`."""
+        if not (0 <= a < RELATION_FACTIONS and 0 <= b < RELATION_FACTIONS and 0 <= stance <= STANCE_ENEMY):
+            raise ValueError("factions must be 0 to 63 and a stance 0 to 2")
+        self.state.stances[<int>a][<int>b] = stance
+
+    def place(self, entity: int, faction: int, party: int, guild: int) -> None:
+        """An entity's faction, party and guild; whoever had its slot before has none any more."""
+        cdef uint64_t handle = entity
+        cdef uint32_t slot = <uint32_t>handle
+        cdef Member* member
+        if handle >> 32 == 0 or slot >= self.state.slots or not 0 <= faction < RELATION_FACTIONS:
+            raise ValueError("an entity of this world and a faction of 0 to 63 are needed")
+        member = &self.state.members[slot]
+        if member.generation != <uint32_t>(handle >> 32):
+            memset(member, 0, sizeof(Member))
+            member.generation = <uint32_t>(handle >> 32)
+        member.faction, member.party, member.guild = faction, party, guild
+
+    def duel(self, a: int, b: int) -> None:
+        """`a` duels with `b` from its side; b is 0: with nobody."""
+        cdef Member* member = relation_member(&self.state, a)
+        if member != NULL:
+            member.duel = b
+
+    def forget(self, entity: int) -> None:
+        """The entity is gone; take its words back first."""
+        cdef Member* member = relation_member(&self.state, entity)
+        if member != NULL:
+            memset(member, 0, sizeof(Member))
+
+    def put(self, by: int, about: int, stance: int) -> bool:
+        """A personal word; False when there is no room or `by` is no entity."""
+        if not 0 <= stance <= STANCE_ENEMY:
+            raise ValueError("a stance must be 0 to 2")
+        return bool(word_put(&self.state, by, about, stance))
+
+    def remove(self, by: int, about: int) -> bool:
+        """Take a personal word back; False if there was none."""
+        return bool(word_remove(&self.state, by, about))
+
+    def between(self, const uint64_t[::1] observers, const uint64_t[::1] subjects, uint8_t[::1] out) -> None:
+        """What each subject is to the observer in the same place, or to the only one: stance | because << 2."""
+        cdef Py_ssize_t i, count = subjects.shape[0], step = 1 if observers.shape[0] != 1 else 0
+        if (observers.shape[0] not in (1, count)) or out.shape[0] != count:
+            raise ValueError("observers, subjects and out differ in length")
+        with nogil:
+            for i in range(count):
+                out[i] = relation_between(&self.state, observers[i * step], subjects[i])
+
+    def factions(self, const uint64_t[::1] entities, int64_t[::1] out) -> None:
+        """The faction of each entity, 0 for one that is gone."""
+        cdef Py_ssize_t i
+        cdef Member* member
+        if entities.shape[0] != out.shape[0]:
+            raise ValueError("entities and out differ in length")
+        with nogil:
+            for i in range(entities.shape[0]):
+                member = relation_member(&self.state, entities[i])
+                out[i] = member.faction if member != NULL else 0
+
+    def guilds(self, const uint64_t[::1] entities, int64_t[::1] out) -> None:
+        """The guild of each entity, 0 for none and for one that is gone."""
+        cdef Py_ssize_t i
+        cdef Member* member
+        if entities.shape[0] != out.shape[0]:
+            raise ValueError("entities and out differ in length")
+        with nogil:
+            for i in range(entities.shape[0]):
+                member = relation_member(&self.state, entities[i])
+                out[i] = member.guild if member != NULL else 0
