@@ -42,6 +42,14 @@ def main() -> None:
         partial(code.random, 8, 20_000), partial(code.random, 32, 20_000), partial(code.exchange, 100))
     figures["other"] = {"random_8_ns": eight, "random_32_ns": key, "x25519_ns": dh}
     print(f"random   8 B {eight:.1f} ns   32 B {key:.1f} ns      X25519 {dh / 1000:.1f} us")
+    figures["rekey"] = {"phase_ns": medians(partial(code.phase, 1_000_000))[0]}
+    for name, suite in (("chacha20_poly1305", aead.CHACHA20_POLY1305), ("aegis_128l", aead.AEGIS_128L)):
+        if aead.key_size(suite):
+            sides = [code.rekey(suite, 200) for _ in range(REPEATS)]
+            client, server = (statistics.median(column) / 1000 for column in zip(*sides, strict=True))
+            figures["rekey"] |= {f"{name}_client_us": round(client, 1), f"{name}_server_us": round(server, 1)}
+            print(f"rekey    {name:18} client {client:5.1f} us   server {server:5.1f} us")
+    print(f"key of a received packet by its phase {figures['rekey']['phase_ns']:.2f} ns, with the random phase")
     print(json.dumps({
         "benchmark": "crypto", "machine": platform.machine(), "cpus": os.cpu_count(), "load": os.getloadavg()[0],
         "python": platform.python_version(), "aes": sodium.has_aes(), "repeats": REPEATS, "figures": figures}))

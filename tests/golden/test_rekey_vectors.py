@@ -1,5 +1,6 @@
 """With the seeds of the vectors the compiled endpoints change keys by exactly the datagrams of the reference."""
 import json
+import logging
 import struct
 from typing import Any
 
@@ -43,10 +44,11 @@ def test_the_keys_that_stand_there_open_the_datagrams(given: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("given", VECTORS["transcripts"], ids=NAMES)
-def test_two_rekeys_byte_for_byte(given: dict[str, Any]) -> None:
+def test_two_rekeys_byte_for_byte(given: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     if given["suite"] == 2 and not sodium.has_aes():
         pytest.skip("this processor has no AES instructions")
     exchange = given["exchange"]
+    caplog.set_level(logging.DEBUG)
     server, client = desks(exchange["schema_hash"], given["suites"])
     client.outbound()
     server.give(hexed(exchange["hello"]), CLIENT)
@@ -71,6 +73,11 @@ def test_two_rekeys_byte_for_byte(given: dict[str, Any]) -> None:
         assert len(to.messages) - heard == (not row["said"] and reason == DropReason.NONE), row["name"]
     for desk in (server, client):
         assert desk.endpoint.stats()["epoch"].tolist() == [2] and desk.endpoint.counters["rekeys"] == 2
+        told = repr([desk.endpoint, desk.endpoint.stats().tobytes().hex(), desk.endpoint.counters, caplog.text])
+        secrets = [value for row in (exchange, *given["rows"]) for name, value in row.items()
+                   if "private" in name or name in ("client_to_server", "server_to_client")]
+        assert len(secrets) == 11 and not any(secret[:16] in told or repr(hexed(secret))[2:-1] in told
+                                              for secret in secrets)
 
 
 def pass_time(server: Desk, client: Desk, us: int) -> None:
