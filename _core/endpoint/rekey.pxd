@@ -22,7 +22,6 @@ from shadowland._core.endpoint.handshake cimport get32
 from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, drop
 from shadowland._core.session.epoch cimport (
     EPOCH_GRACE,
-    EPOCH_REQUESTED,
     EPOCH_SETTLED,
     epoch_complete,
     epoch_opened,
@@ -152,10 +151,9 @@ cdef inline int rekey_message(EndpointState* state, Connection* connection, uint
     cdef uint32_t i
     cdef bint client = state.role == ROLE_CLIENT
     if kind == REKEY_ASK and client and length == 0:
-        # One that crossed our request is served by it: the response stands behind it in the stream.
-        if connection.epochs.state != EPOCH_REQUESTED:
-            connection.rekey.wanted = True
-            mark_dirty(state, connection)
+        # One that crossed our request is served by it: the response stands behind it in the stream, and ends the wish.
+        connection.rekey.wanted = True
+        mark_dirty(state, connection)
         return FRAME_FINE
     if kind == REKEY_REQUEST and not client and length == 32 and not connection.rekey.held and (
             connection.epochs.state == EPOCH_SETTLED or connection.epochs.state == EPOCH_GRACE):

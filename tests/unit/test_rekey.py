@@ -149,6 +149,24 @@ def test_old_keys_open_only_sequences_below_the_first_of_the_new_epoch() -> None
     assert desk.give(session.seal(body, 9, flags=3)) == (NONE, [])
 
 
+def test_acknowledgments_that_come_late_keep_no_old_key_for_more_than_five_seconds() -> None:
+    desk = server_desk()
+    session = joined(desk, reference_client())
+    desk.endpoint.send(handle(desk), 0, 9, b"x")
+    heard(session, desk.outbound())
+    desk.now_us += 4 * SECOND
+    assert desk.give(session.packet()) == (NONE, [])                    # three probe timeouts are 14 s now
+    assert desk.endpoint.stats()["rtt_variance_us"][0] > 900_000
+    begun(desk, session)
+    body = b"\0" + protocol.frame(HELLO)
+    assert session.epochs is not None
+    assert desk.give(session.epochs.seal(session.connection_id, 20, body)) == (NONE, [])
+    desk.wait(4_900_000)
+    assert desk.give(session.seal(body, 10, flags=3)) == (NONE, [])
+    desk.wait(200_000)
+    assert desk.give(session.seal(body, 11, flags=3)) == (NO_KEYS, [])
+
+
 def test_replayed_packets_of_an_old_epoch_stay_replays() -> None:
     desk = server_desk()
     session = joined(desk, reference_client())
