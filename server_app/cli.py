@@ -162,6 +162,29 @@ def keygen(file: Path) -> int:
 
 
 @cli.group()
+def schema() -> None:
+    """Schemas: write an application's to a file, say how two differ."""
+
+
+@schema.command("export")
+@click.argument("app")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="file to write; else it goes to stdout")
+def schema_export(app: str, out: Path | None) -> int:
+    """Write the schema of APP (as in `run`) as canonical JSON, the same on every machine; its hash goes to stderr."""
+    from server_app.schema import run_export
+    return run_export(app, out)
+
+
+@schema.command("diff")
+@click.argument("old")
+@click.argument("new")
+def schema_diff(old: str, new: str) -> int:
+    """Say how the schemas OLD and NEW differ: files from `schema export`, or APPs. Exit code: 0 or 1, if they do."""
+    from server_app.schema import run_diff
+    return run_diff(old, new)
+
+
+@cli.group()
 def token() -> None:
     """Connect tokens: make an issuer's key, issue a token, show what one says."""
 

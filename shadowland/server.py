@@ -25,6 +25,7 @@ from shadowland.handlers import ASYNC_HANDLERS
 from shadowland.identity import Identity
 from shadowland.inbox import Inbox, TickMessages
 from shadowland.schema import Entity, Message, Schema
+from shadowland.schema.classes import is_abstract
 from shadowland.session import Session
 from shadowland.stats import ServerStats
 from shadowland.tick import Tick
@@ -43,11 +44,11 @@ CLOSE_WAIT_US = 300_000
 
 
 def known_classes(root: type[Any]) -> list[type[Any]]:
-    """Every class derived from `root` so far, itself left out."""
+    """Every class derived from `root` so far, itself and abstract ones left out."""
     found: dict[type[Any], None] = {}
     derived: list[type[Any]] = root.__subclasses__()
     for cls in derived:
-        found |= dict.fromkeys((cls, *known_classes(cls)))
+        found |= dict.fromkeys((*([] if is_abstract(cls) else [cls]), *known_classes(cls)))
     return list(found)
 
 

@@ -14,6 +14,7 @@ from shadowland.schema.annotations import (
     Vec3,
 )
 from shadowland.schema.classes import CHANNELS, MAX_RECORD_BYTES, MESSAGE_LIMITS, Entity, Message
+from shadowland.schema.document import differences, read_document
 from shadowland.schema.layout import Column, Layout, layout, prediction
 from shadowland.schema.messages import MessageColumns, decode_columns, decode_one, encode_columns, encode_one
 from shadowland.schema.registry import Schema
@@ -21,5 +22,6 @@ from shadowland.schema.registry import Schema
 __all__ = [
     "CHANNELS", "COMPONENT_DTYPE", "MAX_RECORD_BYTES", "MESSAGE_LIMITS", "Angle", "Column", "Entity", "Layout", "Local",
     "MaxLen", "Message", "MessageColumns", "OwnerOnly", "Predicted", "Quantized", "Range", "Rate", "Schema", "Unit",
-    "Vec2", "Vec3", "decode_columns", "decode_one", "encode_columns", "encode_one", "layout", "prediction",
+    "Vec2", "Vec3", "decode_columns", "decode_one", "differences", "encode_columns", "encode_one", "layout",
+    "prediction", "read_document",
 ]

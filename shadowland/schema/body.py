@@ -3,6 +3,7 @@ import dataclasses
 import enum
 import inspect
 import math
+import types
 import typing
 from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeVar
 
@@ -49,6 +50,8 @@ class Words:
         base, *metadata = typing.get_args(hint) if typing.get_origin(hint) is Annotated else (hint,)
         self.base: Any = base
         for word in metadata:                       # words of other libraries are none of our business
+            if isinstance(word, (int, float, tuple, range)):
+                self.refuse(f"{word!r} stands beside the type and says nothing", f"write {example(Range)}")
             if isinstance(word, type) and word in WORDS:
                 self.refuse(f"{word.__name__} stands without its arguments", f"write {example(word)}")
         self.words = [word for word in metadata if isinstance(word, WORDS)]
@@ -78,6 +81,11 @@ class Words:
             return "enum"
         if isinstance(self.base, type) and issubclass(self.base, enum.Enum):
             self.refuse(f"{self.base.__name__} has no integer values", "derive it from enum.IntEnum or enum.IntFlag")
+        if isinstance(self.base, WORDS):
+            self.refuse(f"its annotation is {self.base!r} alone", f"write `{self.name}: A[float, sl.{self.base!r}]`")
+        if typing.get_origin(self.base) in (typing.Union, types.UnionType):
+            self.refuse(f"{self.base} is a choice of types, and every record holds every field",
+                        "give it one type and a value that stands for nothing")
         self.refuse(f"the type {getattr(self.base, '__name__', self.base)} cannot travel",
                     "use float, int, bool, str, an IntEnum, an IntFlag, sl.Vec2, sl.Vec3 or sl.Angle")
 
@@ -111,15 +119,14 @@ def example(word: type) -> str:
 
 def read_fields(cls: type, root: type, *, message: bool) -> dict[str, Field]:
     """The fields of `cls` in order of declaration, those of its bases first, by name."""
-    owned: dict[str, None] = {}
-    for base in reversed(cls.__mro__):
-        if issubclass(base, root) and base is not root:
-            owned |= dict.fromkeys(inspect.get_annotations(base))
+    owned = declared_names(cls, root)
     try:
         hints = typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
         raise ConfigError(f"{cls.__name__}: the annotation names {error.name!r}, which its module does not know; "
                           "define or import it at module level, above the class") from None
+    except Exception as error:          # an annotation kept as text is evaluated here, and it may be any expression
+        raise ConfigError(f"{cls.__name__}: an annotation cannot be evaluated: {error}; correct it") from None
     _refuse_unannotated(cls, owned)
     fields = {}
     for name in owned:
@@ -135,6 +142,31 @@ def read_fields(cls: type, root: type, *, message: bool) -> dict[str, Field]:
         raise ConfigError(f"{cls.__name__}: it has {len(fields)} fields with {numbers} numbers and {texts} texts, at "
                           f"most {MAX_FIELDS} with {MAX_COMPONENTS} and {MAX_TEXTS} are allowed; split the class")
     return fields
+
+
+def declared_names(cls: type, root: type) -> dict[str, None]:
+    """Names that the class and its bases annotate, in wire order: bases first, a redeclared one where it first stood.
+
+    ConfigError for a base whose annotations would be lost, and for two bases that declare one name differently.
+    """
+    owned: dict[str, type] = {}
+    mine = inspect.get_annotations(cls)
+    for base in reversed(cls.__mro__):
+        annotations = inspect.get_annotations(base)
+        if not issubclass(base, root):
+            if annotations and base is not object and not issubclass(root, base):
+                raise ConfigError(f"{cls.__name__}: its base {base.__name__} annotates {min(annotations)!r} and is no "
+                                  f"{root.__name__}, so that would not be a field; write "
+                                  f"`class {base.__name__}(sl.{root.__name__}, abstract=True)`")
+            continue
+        if base is root:
+            continue
+        for name in annotations:
+            other = owned.setdefault(name, base)
+            if name not in mine and not issubclass(base, other):
+                raise ConfigError(f"{cls.__name__}.{name}: its bases {other.__name__} and {base.__name__} both "
+                                  f"declare it; declare it in {cls.__name__} too, or in a base of both")
+    return dict.fromkeys(owned)
 
 
 def _refuse_unannotated(cls: type, owned: dict[str, None]) -> None:
@@ -214,7 +246,7 @@ def _float(words: Words, common: dict[str, Any]) -> Field:
         return Field(kind=Kind.FLOAT, unit=True, step=1.0 / high, low=-high, high=high, bits=unit.bits, **common)
     step = words.positive("the step of Quantized", quantized.step) if quantized else 0.0
     if words.shape == "angle":
-        bits = 8 if not step else max(1, math.ceil(math.log2(TURN / step)))
+        bits = 8 if not step else _turn_bits(step)
         if bits > 31:
             words.refuse(f"a step of {step!r} rad takes over 31 bits", "choose a coarser one")
         low = -(2 ** (bits - 1))
@@ -231,6 +263,12 @@ def _float(words: Words, common: dict[str, Any]) -> Field:
     low, high = _quantized_range(words, step)
     bits = (high - low).bit_length()
     return Field(kind=Kind.FLOAT, step=step, low=low, high=high, bits=bits, **common, **_prediction(words))
+
+
+def _turn_bits(step: float) -> int:
+    """The least bits whose steps are at most `step`. By halving, which is exact: a logarithm rounds as its library
+    does, and the hash must be the same on every machine."""
+    return next((bits for bits in range(1, 32) if TURN / 2**bits <= step), 32)
 
 
 def _quantized_range(words: Words, step: float) -> tuple[int, int]:
@@ -266,6 +304,9 @@ def _prediction(words: Words) -> dict[str, Any]:
 
 def canonical_default(owner: str, field: Field, value: object) -> object:
     """The default as instances hold it: floats in float fields, tuples of floats in vectors, members in enums."""
+    if isinstance(value, WORDS):
+        raise ConfigError(f"{owner}.{field.name}: its default is {value!r}, which is an annotation; "
+                          f"write `{field.name}: A[type, sl.{value!r}] = ...`")
     try:
         if field.kind is Kind.TEXT:
             return checked_text(field, value)

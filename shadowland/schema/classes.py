@@ -1,11 +1,12 @@
 """Entity and Message: the bases whose class bodies are the wire contract."""
 import dataclasses
 import difflib
+import inspect
 import math
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias, dataclass_transform
 
 from shadowland._core.endpoint.endpoint import RELIABLE_LIMIT, SNAPSHOT_LIMIT, UNRELIABLE_LIMIT
-from shadowland.errors import ConfigError
+from shadowland.errors import ConfigError, UsageError
 from shadowland.schema.body import canonical_default, read_fields
 from shadowland.schema.fields import Field, Kind
 
@@ -40,6 +41,7 @@ class Contract:
     per_second: float = 0.0                 # messages only; 0: the session's own limits are all there is
     compress: bool = True                   # messages only; False: never, on either side
     stream: int = 0                         # messages of channel "reliable" only
+    abstract: bool = False                  # a base that is no class on the wire itself
 
     @property
     def components(self) -> list[Field]:
@@ -96,6 +98,11 @@ class _Record:
         return True
 
 
+def is_abstract(cls: type) -> bool:
+    """Whether an Entity or Message class is only a base of others, and no class on the wire."""
+    return contract_of(cls).abstract
+
+
 def contract_of(cls: type) -> Contract:
     """The contract of an Entity or Message class; ConfigError for anything else."""
     contract = cls.__dict__.get("_contract")
@@ -105,13 +112,44 @@ def contract_of(cls: type) -> Contract:
 
 
 def _finish(cls: type, contract: Contract) -> None:
-    """Make the class a dataclass of its fields, with checked defaults."""
-    own = vars(cls)
+    """Make the class a dataclass of its fields, with checked defaults; those of its bases too, for other words here."""
+    own = inspect.get_annotations(cls)
     for name, field in contract.fields.items():
-        if name in own:
-            setattr(cls, name, canonical_default(cls.__name__, field, own[name]))
+        if hasattr(cls, name):
+            value = getattr(cls, name)
+            if name not in own and (callable(value) or isinstance(value, property)):
+                raise ConfigError(f"{cls.__name__}.{name}: it is a field of a base; give the method another name")
+            default = canonical_default(cls.__name__, field, value)
+            if name in own:
+                setattr(cls, name, default)
     dataclasses.dataclass(kw_only=True, eq=False)(cls)
+    if contract.abstract:
+        type.__setattr__(cls, "__init__", _refuse_instance)     # derived classes get their own
     type.__setattr__(cls, "_contract", contract)
+
+
+def _refuse_instance(self: _Record, *_arguments: object, **_fields: object) -> None:
+    raise UsageError(f"{type(self).__name__} is abstract; make an instance of a class derived from it")
+
+
+def _inherit(cls: type, fields: dict[str, Field]) -> None:
+    """What a subclass may say anew: the words of a field, not its shape, on which code for the base relies."""
+    for base in cls.__mro__[1:]:
+        contract = base.__dict__.get("_contract")
+        for name, before in contract.fields.items() if isinstance(contract, Contract) else ():
+            where, field = f"{cls.__name__}.{name}", fields.get(name)
+            if field is None:
+                raise ConfigError(f"{where}: it is a field of its base {base.__name__} and a ClassVar here; "
+                                  "choose another name")
+            if field.shape != before.shape:
+                raise ConfigError(f"{where}: its base {base.__name__} has {before.shape} there, this is {field.shape}; "
+                                  "keep the type (other words beside it are fine) or choose another name")
+
+
+def _abstract(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}: abstract is {value!r}; it is True or False")
+    return value
 
 
 def _predictions(contract: Contract) -> None:
@@ -134,10 +172,14 @@ def _predictions(contract: Contract) -> None:
                               f"remove OwnerOnly from {by.name!r} or add it to {field.name!r}")
 
 
-def _define_entity(cls: "type[Entity]", keywords: dict[str, object]) -> None:
+def _define_entity(cls: "type[Entity]", abstract: bool, keywords: dict[str, object]) -> None:
     if keywords:
         raise ConfigError(f"{cls.__name__}: class keyword {min(keywords)!r} is not for entities; remove it")
-    contract = Contract(cls.__name__, read_fields(cls, Entity, message=False))
+    if issubclass(cls, Message):
+        raise ConfigError(f"{cls.__name__}: it is both an Entity and a Message; derive it from one of them")
+    contract = Contract(cls.__name__, read_fields(cls, Entity, message=False),
+                        abstract=_abstract(cls.__name__, abstract))
+    _inherit(cls, contract.fields)
     position = contract.fields.get("position")
     if position is not None and (position.lanes < 2 or position.audience):
         raise ConfigError(f"{cls.__name__}.position: it is where everybody looks for the entity; "
@@ -161,11 +203,13 @@ def _stream(name: str, stream: int | None, channel: str, inherited: Contract) ->
 
 
 def _define_message(cls: "type[Message]", channel: str | None, per_second: float | None, compress: bool | None,
-                    stream: int | None, keywords: dict[str, object]) -> None:
+                    stream: int | None, abstract: bool, keywords: dict[str, object]) -> None:
     name = cls.__name__
     if keywords:
         raise ConfigError(f"{name}: class keyword {min(keywords)!r} is unknown; "
-                          "there are channel=, stream=, per_second= and compress=")
+                          "there are channel=, stream=, per_second=, compress= and abstract=")
+    if issubclass(cls, Entity):
+        raise ConfigError(f"{name}: it is both an Entity and a Message; derive it from one of them")
     parents = [parent for parent in cls.__mro__[1:] if "_contract" in vars(parent)]
     inherited = contract_of(parents[0]) if parents else Contract("", {}, "unreliable")
     if channel is None:
@@ -183,7 +227,8 @@ def _define_message(cls: "type[Message]", channel: str | None, per_second: float
     elif not isinstance(compress, bool):
         raise ConfigError(f"{name}: compress is {compress!r}; it is True or False")
     contract = Contract(name, read_fields(cls, Message, message=True), channel, float(per_second), compress,
-                        _stream(name, stream, channel, inherited))
+                        _stream(name, stream, channel, inherited), _abstract(name, abstract))
+    _inherit(cls, contract.fields)
     if channel == "input" and contract.texts:
         raise ConfigError(f"{name}.{contract.texts[0].name}: inputs have a fixed size and cannot hold text; "
                           'send it in a message of its own with channel="reliable"')
@@ -204,14 +249,16 @@ class Entity(_Record):
 
     A field without a default must be given to the constructor, which takes keywords only. A field called `position` is
     where interest management looks; it is a Vec2 or Vec3. A wrong body is a ConfigError at once.
+
+    abstract: a base for other classes, no class on the wire itself; not inherited.
     """
 
     if TYPE_CHECKING:
-        def __init_subclass__(cls) -> None: ...
+        def __init_subclass__(cls, abstract: bool = False) -> None: ...
     else:
-        def __init_subclass__(cls, **keywords):
+        def __init_subclass__(cls, abstract=False, **keywords):
             super().__init_subclass__()
-            _define_entity(cls, keywords)
+            _define_entity(cls, abstract, keywords)
 
 
 @dataclass_transform(kw_only_default=True)
@@ -227,13 +274,17 @@ class Message(_Record):
         alike the two are (docs/security.md). Else long ones are, on every channel but input, where that makes them
         shorter.
 
-    All are inherited. Payloads are bounded by MESSAGE_LIMITS. A wrong body is a ConfigError at once.
+    abstract: a base for other classes, no class on the wire itself.
+
+    All but abstract are inherited. Payloads are bounded by MESSAGE_LIMITS. A wrong body is a ConfigError at once.
     """
 
     if TYPE_CHECKING:
         def __init_subclass__(cls, channel: Channel | None = None, per_second: float | None = None,
-                              compress: bool | None = None, stream: int | None = None) -> None: ...
+                              compress: bool | None = None, stream: int | None = None,
+                              abstract: bool = False) -> None: ...
     else:
-        def __init_subclass__(cls, channel=None, per_second=None, compress=None, stream=None, **keywords):
+        def __init_subclass__(cls, channel=None, per_second=None, compress=None, stream=None, abstract=False,
+                              **keywords):
             super().__init_subclass__()
-            _define_message(cls, channel, per_second, compress, stream, keywords)
+            _define_message(cls, channel, per_second, compress, stream, abstract, keywords)

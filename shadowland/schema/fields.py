@@ -51,6 +51,16 @@ class Field:
         return self.audience == 255
 
     @property
+    def shape(self) -> str:
+        """Its Python type in words."""
+        if self.enumeration is not None:
+            return self.enumeration.__name__
+        if self.lanes > 1:
+            return f"a Vec{self.lanes}"
+        return {Kind.TEXT: "a text", Kind.ANGLE: "an angle", Kind.BOOL: "a bool", Kind.INT: "an int"}.get(
+            self.kind, "a float")
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Type of a column of this field.
 

@@ -6,17 +6,12 @@ from typing import Any, Final
 
 from shadowland.errors import ConfigError
 from shadowland.schema.classes import CHANNELS, Entity, Message, contract_of
+from shadowland.schema.document import FORMAT, canonical_json, describe, differences
 
 MAX_ENTITIES: Final = 255           # ids 0 to 254
 MAX_MESSAGES: Final = 200           # ids 1 to 200: the kind byte of a message
 MAX_CLASSES: Final = 180            # that many (id, digest) pairs fit the refusal of a handshake
 FIRST_MESSAGE_ID: Final = 256       # of a message in `classes`: 256 + its kind
-FORMAT: Final = 1                   # of the canonical text, and of the bytes that it stands for
-
-
-def canonical_json(value: object) -> str:
-    """JSON that is the same on every machine: keys sorted, no spaces, ASCII, floats in their shortest form."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def _digest(text: str, size: int) -> int:
@@ -45,7 +40,8 @@ class Schema:
         self.classes: list[tuple[int, int]] = [(number, _digest(text, 4)) for number, text in texts.items()]
         self._names = {number: cls.__name__ for number, cls in self.entities.items()}
         self._names |= {FIRST_MESSAGE_ID + number: cls.__name__ for number, cls in self.messages.items()}
-        self._texts = texts
+        self._fields = {number: [describe(field) for field in json.loads(text)["fields"]]
+                        for number, text in texts.items()}
         self.json: str = canonical_json({
             "format": FORMAT,
             "entities": [json.loads(texts[number]) for number in self.entities],
@@ -71,34 +67,34 @@ class Schema:
         return [number for number, cls in self.messages.items() if not contract_of(cls).compress]
 
     def diff(self, other: "Schema | Iterable[tuple[int, int]]") -> list[str]:
-        """What differs, a line each; empty when both agree.
+        """What differs, a line each; empty when both agree. `old → new` stands for here and there.
 
         other: another schema, or the (id, digest) pairs with which a server refuses a handshake. Pairs carry no names:
         the lines name our classes that the other side has not, and number the ones of the other side.
         """
         if not isinstance(other, Schema):
             return self._diff_digests(dict(other))
-        mine, theirs = self._by_name(), other._by_name()
-        lines = [f"{name}: only here" for name in mine if name not in theirs]
-        lines += [f"{name}: only there" for name in theirs if name not in mine]
-        for name in mine.keys() & theirs.keys():
-            lines += _diff_class(name, mine[name], theirs[name])
-        return sorted(lines)
-
-    def _by_name(self) -> dict[str, dict[str, Any]]:
-        entities = {f"entity {self._names[number]}": json.loads(self._texts[number]) for number in self.entities}
-        return entities | {f"message {self._names[number]}": json.loads(text) for number, text in self._texts.items()
-                           if number >= FIRST_MESSAGE_ID}
+        return differences(self.json, other.json)
 
     def _diff_digests(self, theirs: dict[int, int]) -> list[str]:
         mine = dict(self.classes)
         kinds = {number: "entity" if number < FIRST_MESSAGE_ID else "message" for number in (*mine, *theirs)}
         # By digest and not by id: one class more moves the ids of all that come after it.
-        lines = [f"{kinds[number]} {self._names[number]}: the other side has none like it"
-                 for number, digest in mine.items() if digest not in theirs.values()]
-        lines += [f"{kinds[number]} {number % FIRST_MESSAGE_ID} of the other side: there is none like it here"
-                  for number, digest in sorted(theirs.items()) if digest not in mine.values()]
-        return lines
+        ours = [number for number, digest in mine.items() if digest not in theirs.values()]
+        others = [number for number, digest in sorted(theirs.items()) if digest not in mine.values()]
+        counts = {kind: (sum(kinds[number] == kind for number in mine), sum(kinds[number] == kind for number in theirs))
+                  for kind in ("entity", "message")}
+        lines = []
+        for number in ours:
+            # As many classes on both sides, and the same id: it is the same class, declared otherwise.
+            same = number in others and len(set(counts[kinds[number]])) == 1
+            fields = ", ".join(self._fields[number]) or "no fields"
+            problem = "is declared otherwise on the other side" if same else "the other side has none like it"
+            lines.append(f"{kinds[number]} {self._names[number]}: {problem} (here: {fields})")
+            if same:
+                others.remove(number)
+        return lines + [f"{kinds[number]} {number % FIRST_MESSAGE_ID} of the other side: there is none like it here"
+                        for number in others]
 
     def __repr__(self) -> str:
         return f"<Schema {self.hash:016x}: {len(self.entities)} entities, {len(self.messages)} messages>"
@@ -110,6 +106,8 @@ def _sorted(classes: Iterable[Any], root: type, limit: int) -> list[Any]:
     for cls in found:
         if not (isinstance(cls, type) and issubclass(cls, root)) or cls is root:
             raise ConfigError(f"{cls!r} is no {word} class; derive it from sl.{root.__name__}")
+        if contract_of(cls).abstract:
+            raise ConfigError(f"{cls.__name__} is abstract; give the schema the classes derived from it")
     names = [cls.__name__ for cls in found]
     for name in names:
         if names.count(name) > 1:
@@ -117,21 +115,3 @@ def _sorted(classes: Iterable[Any], root: type, limit: int) -> list[Any]:
     if len(found) > limit:
         raise ConfigError(f"the schema has {len(found)} {word} classes, at most {limit} are allowed; join some")
     return sorted(found, key=lambda cls: str(cls.__name__))
-
-
-def _diff_class(name: str, mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    lines = [f"{name}: {key} is {mine.get(key, 'unset')!r} here and {theirs.get(key, 'unset')!r} there"
-             for key in sorted(mine.keys() | theirs.keys()) if key != "name" and key != "fields"
-             and mine.get(key) != theirs.get(key)]
-    ours = {field["name"]: field for field in mine["fields"]}
-    others = {field["name"]: field for field in theirs["fields"]}
-    lines += [f"{name}.{field}: only here" for field in ours if field not in others]
-    lines += [f"{name}.{field}: only there" for field in others if field not in ours]
-    for field in (field for field in ours if field in others):
-        for key in sorted(ours[field].keys() | others[field].keys()):
-            a, b = ours[field].get(key, "unset"), others[field].get(key, "unset")
-            if a != b:
-                lines.append(f"{name}.{field}: {key} is {a!r} here and {b!r} there")
-    if not lines and [*ours] != [*others]:
-        lines.append(f"{name}: the order of its fields is {', '.join(ours)} here and {', '.join(others)} there")
-    return lines

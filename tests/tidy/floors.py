@@ -23,7 +23,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "udp": {"base", "wire"},
     "world": {"base", "wire"},
 }
-PUBLIC_SUBMODULES = {"errors", "guard", "swarm", "testing", "tokens", "tools", "truth"}
+PUBLIC_SUBMODULES = {
+    "effects", "errors", "guard", "relations", "schema", "standing", "swarm", "testing", "tokens", "tools", "truth",
+}
 
 # The protocol takes bytes and the time as arguments. udp is the one floor that knows a socket.
 OUTSIDE_WORLD = {"asyncio", "random", "secrets", "select", "selectors", "socket", "ssl", "threading", "time"}

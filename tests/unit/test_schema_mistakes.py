@@ -1,8 +1,9 @@
 """Invariant: a class body either means exactly one thing on the wire, or is refused with class, field and fix."""
 import enum
+import math  # noqa: F401  an annotation names it
 from collections.abc import Callable
 from typing import Annotated as A
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -55,6 +56,23 @@ def fields(base: type, **hints: Any) -> Callable[[], type]:
     return lambda: type("Thing", (base,), {"__annotations__": hints})
 
 
+class Plain:
+    health: int = 3
+
+
+class Left(sl.Entity, abstract=True):
+    health: A[int, sl.Range(0, 9)] = 3
+
+
+class Right(sl.Entity, abstract=True):
+    health: A[int, sl.Range(0, 7)] = 3
+
+
+def derived(*bases: type, name: str = "field", hint: Any = None, **names: Any) -> Callable[[], type]:
+    namespace = {"__annotations__": {} if hint is None else {name: hint}} | names
+    return lambda: type("Thing", bases, namespace)
+
+
 text: Any = "1"
 Q = sl.Quantized(step=0.1)
 V = A[sl.Vec3, Q]
@@ -103,6 +121,32 @@ MISTAKES: dict[str, tuple[Callable[[], type], str, str]] = {
     "no annotation": (lambda: type("Thing", (sl.Entity,), {"health": 5}),
       "Thing.health: it has a value", "`health: int`"),
     "base default": (lambda: type("Thing", (Player,), {"health": 5}), "Thing.health: it has a value", "repeat"),
+    "other type than the base": (derived(Player, name="health", hint=bool),
+      "Thing.health: its base Player has an int there, this is a bool", "another name"),
+    "other lanes than the base": (derived(Left, name="health", hint=V),
+      "Thing.health: its base Left has an int there, this is a Vec3", "keep the type"),
+    "base's default out of the new range": (derived(Player, name="health", hint=A[int, sl.Range(0, 50)]),
+      "Thing.health: the default 100 does not fit", "give"),
+    "a method over a field": (derived(Player, health=lambda self: 5),
+      "Thing.health: it is a field of a base", "another name"),
+    "a property over a field": (derived(Player, health=property(lambda self: 5)),
+      "Thing.health: it is a field of a base", "another name"),
+    "a ClassVar over a field": (derived(Player, name="health", hint=ClassVar[int]),
+      "Thing.health: it is a field of its base Player and a ClassVar", "another name"),
+    "a plain base": (derived(Plain, sl.Entity), "Thing: its base Plain annotates 'health' and is no Entity",
+      "class Plain(sl.Entity, abstract=True)"),
+    "two bases, one name": (derived(Left, Right), "Thing.health: its bases", "declare it in Thing"),
+    "entity and message": (derived(sl.Entity, sl.Message), "Thing: it is both an Entity and a Message", "one of them"),
+    "abstract": (lambda: type("Thing", (sl.Entity,), {}, abstract=1), "Thing: abstract is 1", "True or False"),
+    "a choice": (body(int | None), "Thing.field: int | None is a choice of types", "one type"),
+    "a word as annotation": (body(sl.Quantized(0.5)), "Thing.field: its annotation is Quantized(step=0.5) alone",
+      "A[float, sl.Quantized(step=0.5)]"),
+    "a word as default": (body(int, sl.Range(0, 5)), "Thing.field: its default is Range(low=0, high=5)",
+      "A[type, sl.Range(low=0, high=5)]"),
+    "numbers for Range": (body(A[int, 0, 100]), "Thing.field: 0 stands beside the type", "sl.Range(low=..., high=...)"),
+    "a tuple for Range": (body(A[int, (0, 100)]), "Thing.field: (0, 100) stands beside", "sl.Range"),
+    "a range for Range": (body(A[int, range(5)]), "Thing.field: range(0, 5) stands beside", "sl.Range"),
+    "an attribute that is none": (body("math.nothing"), "Thing: an annotation cannot be evaluated:", "correct it"),
     "unknown name": (body("Nowhere"), "Thing: the annotation names 'Nowhere'", "import it at module level"),
     "too many fields": (fields(sl.Entity, **{f"f{i}": bool for i in range(65)}), "Thing: it has 65 fields", "split"),
     "too many numbers": (fields(sl.Entity, **{f"f{i}": V for i in range(22)}), "66 numbers", "split"),

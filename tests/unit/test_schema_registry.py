@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 import shadowland as sl
-from shadowland.errors import ConfigError
+from shadowland.errors import ConfigError, UsageError
+from shadowland.schema.document import read_document
+from shadowland.server import known_classes
 
 
 def entity(name: str, **hints: Any) -> type[sl.Entity]:
@@ -52,9 +54,9 @@ def test_any_difference_on_the_wire_changes_the_hash(other: list[Any]) -> None:
     changed = entity("Player", health=other[0], gold=other[1])
     mine, theirs = sl.Schema([A_ORC, B_PLAYER]), sl.Schema([A_ORC, changed])
     assert mine.hash != theirs.hash and mine.classes[0] == theirs.classes[0] and mine.classes[1] != theirs.classes[1]
-    assert all(line.startswith("entity Player.") and " here and " in line for line in mine.diff(theirs))
-    assert mine.diff(theirs.classes) == ["entity Player: the other side has none like it",
-                                         "entity 1 of the other side: there is none like it here"]
+    assert all(line.startswith("entity Player") and " → " in line for line in mine.diff(theirs)) and mine.diff(theirs)
+    assert mine.diff(theirs.classes) == ["entity Player: is declared otherwise on the other side "
+                                         "(here: health int 0..100, gold int -2147483648..2147483647)"]
 
 
 def test_what_stays_on_the_server_is_not_part_of_the_hash() -> None:
@@ -74,11 +76,11 @@ def test_differences_read_as_sentences() -> None:
     chat = message("Chat", "reliable", 3, text=A[str, sl.MaxLen(8)])
     theirs = sl.Schema([B_PLAYER, entity("Elf", b=bool, a=int)], [chat])
     assert mine.diff(theirs) == [
-        "entity Elf: the order of its fields is a, b here and b, a there",
-        "entity Orc: only here",
-        "entity Player: only there",
-        "message Chat.text: max_length is 9 here and 8 there",
-        "message Chat: per_second is 2.0 here and 3.0 there",
+        "entity Elf: the order of its fields changed a, b → b, a",
+        "entity Orc: removed",
+        "entity Player: added",
+        "message Chat.text: characters changed 9 → 8",
+        "message Chat: per_second changed 2 → 3",
     ]
 
 
@@ -91,7 +93,7 @@ def test_what_is_never_compressed_is_part_of_the_contract() -> None:
 
     open_, closed = sl.Schema([], [message("Whisper", "reliable", text=A[str, sl.MaxLen(9)])]), sl.Schema([], [Whisper])
     assert open_.hash != closed.hash
-    assert open_.diff(closed) == ["message Whisper: compress is 'unset' here and False there"]
+    assert open_.diff(closed) == ["message Whisper: compress changed True → False"]
     assert (open_.plain_kinds, closed.plain_kinds, sl.Schema([], [CHAT, Louder, Whisper]).plain_kinds) == (
         [], [1], [2, 3])
 
@@ -100,6 +102,57 @@ def test_one_class_more_is_one_line_and_not_many() -> None:
     mine = sl.Schema([A_ORC, B_PLAYER])
     assert mine.diff(sl.Schema([entity("Ant"), A_ORC, B_PLAYER]).classes) == [
         "entity 0 of the other side: there is none like it here"]
+
+
+@pytest.mark.parametrize("hint, line", [
+    (A[int, sl.Range(0, 200)], "range changed 0..100 → 0..200: 7 → 8 bits"),
+    (A[int, sl.Range(0, 100), sl.OwnerOnly], "seen by changed everybody → the owner only"),
+    (A[int, sl.Range(0, 100), sl.Rate(5)], "rate changed each tick → 5 Hz"),
+    (bool, "type changed int → bool: 7 → 1 bits"),
+    (A[float, sl.Quantized(0.5), sl.Range(0, 50)], "type changed int → float"),
+    (A[sl.Vec2, sl.Quantized(0.5), sl.Range(0, 50)], "type changed int → Vec2 of float: 7 → 2 × 7 bits"),
+])
+def test_a_change_of_a_field_is_named_with_its_bits(hint: Any, line: str) -> None:
+    old, new = entity("Orc", health=A[int, sl.Range(0, 100)]), entity("Orc", health=hint)
+    assert f"entity Orc.health: {line}" in sl.Schema([old]).diff(sl.Schema([new]))
+
+
+def test_whatever_changes_the_hash_has_a_line() -> None:
+    """Invariant: no two schemas of different hash differ in nothing that is said."""
+    step = sl.Quantized(0.5)
+    hints = [A[int, sl.Range(0, 9)], int, bool, A[float, step], A[float, sl.Quantized(0.25)], sl.Angle,
+             A[float, step, sl.OwnerOnly], A[sl.Vec2, step], A[sl.Vec3, step], A[sl.Vec2, sl.Unit(8)],
+             A[sl.Vec2, sl.Unit(9)], A[float, sl.Unit(8)],
+             A[sl.Angle, step], A[float, step, sl.Predicted("v")], A[float, step, sl.Predicted("v", 0)]]
+    schemas = [sl.Schema([entity("Orc", v=A[float, step], x=hint)]) for hint in hints]
+    for mine in schemas:
+        for theirs in schemas:
+            assert bool(mine.diff(theirs)) == (mine.hash != theirs.hash) == (mine is not theirs)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format":1}', '{"format":2,"entities":[],"messages":[]}',
+                                  '{"format":1,"entities":[{"name":"A"}],"messages":[]}', "[" * 100_000,
+                                  '{"format":1,"entities":[],"messages":[],"more":1}'])
+def test_what_is_no_schema_is_one_error(text: str) -> None:
+    with pytest.raises(ConfigError, match="^file.json: "):
+        read_document(text, "file.json")
+
+
+def test_abstract_classes_are_in_no_schema() -> None:
+    class Base(sl.Entity, abstract=True):
+        health: int = 0
+
+    class Derived(Base):
+        pass
+
+    assert sl.Schema([Derived]).entities == {0: Derived}
+    found = known_classes(sl.Entity)
+    assert Derived in found and Base not in found
+    with pytest.raises(ConfigError, match="Base is abstract; give the schema the classes derived from it"):
+        sl.Schema([Base])
+    with pytest.raises(UsageError, match="Base is abstract; make an instance of a class derived from it"):
+        Base()
+    assert Derived(health=3).health == 3
 
 
 def test_limits_and_mistakes() -> None:

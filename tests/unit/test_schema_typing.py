@@ -57,6 +57,35 @@ layout(Chat, 60)  # type-var
 '''
 
 
+# What the checker says of each expression.
+REVEALED = {
+    "app.world[Player]": "shadowland.world.Columns[program.Player]",
+    "app.world[Player].health": "numpy.ndarray[",
+    "t[Move]": "shadowland.inbox.TickMessages[program.Move]",
+    "t[Move].direction": "numpy.ndarray[",
+    "t[Move].rows": "numpy.ndarray[",
+    "player.position": "tuple[float, float, float] | numpy.ndarray[",
+    "player.health": "int",
+    "Move().direction": "tuple[float, float] | numpy.ndarray[",
+    "decode_one(Chat, b'')": "program.Chat | None",
+}
+
+
+def test_columns_are_typed(tmp_path: Path) -> None:
+    good = [line for line in PROGRAM.splitlines() if not re.search(r"  # [a-z-]+$", line)]
+    begin = next(i for i, line in enumerate(good) if line.startswith("class Misspelt") or line.startswith("def steer"))
+    asked = [f"    reveal_type({expression})" for expression in REVEALED]
+    text = "\n".join([*good[:begin], "def ask(app: sl.Server, t: sl.Tick, player: Player) -> None:", *asked, ""])
+    program = tmp_path / "program.py"
+    program.write_text(text.replace("    pass\n", ""))
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(program)]
+    output = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2]).stdout
+    said = re.findall(r'note: Revealed type is "(.*)"', output)
+    assert len(said) == len(REVEALED) and "error" not in output, output
+    for (expression, expected), found in zip(REVEALED.items(), said, strict=True):
+        assert found.replace("builtins.", "").startswith(expected), (expression, found)
+
+
 def test_the_examples_type_check_and_mistakes_do_not(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
