@@ -25,7 +25,7 @@ from shadowland.handlers import ASYNC_HANDLERS
 from shadowland.identity import Identity
 from shadowland.inbox import Inbox, TickMessages
 from shadowland.schema import Entity, Message, Schema
-from shadowland.schema.classes import is_abstract
+from shadowland.schema.classes import travels
 from shadowland.session import Session
 from shadowland.stats import ServerStats
 from shadowland.tick import Tick
@@ -48,7 +48,7 @@ def known_classes(root: type[Any]) -> list[type[Any]]:
     found: dict[type[Any], None] = {}
     derived: list[type[Any]] = root.__subclasses__()
     for cls in derived:
-        found |= dict.fromkeys((*([] if is_abstract(cls) else [cls]), *known_classes(cls)))
+        found |= dict.fromkeys((*([cls] if travels(cls) else []), *known_classes(cls)))
     return list(found)
 
 

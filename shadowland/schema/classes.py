@@ -98,9 +98,11 @@ class _Record:
         return True
 
 
-def is_abstract(cls: type) -> bool:
-    """Whether an Entity or Message class is only a base of others, and no class on the wire."""
-    return contract_of(cls).abstract
+def travels(cls: type) -> bool:
+    """Whether it is a class on the wire: not abstract, and not refused when it was created, which Python remembers for
+    a while among the subclasses of its base."""
+    contract = cls.__dict__.get("_contract")
+    return isinstance(contract, Contract) and not contract.abstract
 
 
 def contract_of(cls: type) -> Contract:
