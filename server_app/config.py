@@ -23,8 +23,9 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 def _key(default: Any, section: str, meaning: str, low: float | None = None, high: float | None = None,
-         choices: tuple[str, ...] = ()) -> Any:
-    metadata = {"section": section, "meaning": meaning, "low": low, "high": high, "choices": choices}
+         choices: tuple[str, ...] = (), zero: bool = False) -> Any:
+    """`zero`: 0 stands for a size that follows from others, also where it lies below the least."""
+    metadata = {"section": section, "meaning": meaning, "low": low, "high": high, "choices": choices, "zero": zero}
     return field(default=default, metadata=metadata)
 
 
@@ -51,11 +52,14 @@ class Settings:
     idle_timeout_s: float = _key(15.0, "limits", "seconds of silence until a session ends", 0.5, 3600)
     inbox_records: int = _key(0, "limits", "messages taken per tick; 0: 1,024 and 16 per session", 0, 1 << 26)
     inbox_bytes: int = _key(0, "limits", "bytes of messages taken per tick; 0: 1 MiB and 2 KiB per session",
-                            0, (1 << 32) - 1)
+                            1 << 18, (1 << 32) - 1, zero=True)
+    session_inbox_records: int = _key(512, "limits", "messages taken per tick of one session", 1, 1 << 26)
+    session_inbox_bytes: int = _key(1 << 18, "limits", "bytes of messages taken per tick of one session",
+                                    1 << 18, (1 << 32) - 1)
     outbox_bytes: int = _key(0, "limits", "bytes queued per tick besides reliable ones; 0: 1 MiB and 4 KiB per session",
-                             0, (1 << 32) - 1)
+                             1 << 14, (1 << 32) - 1, zero=True)
     blocks: int = _key(0, "limits", "256-byte blocks for reliable messages and fragments; 0: 8,192 and 32 per session",
-                       0, 1 << 28)
+                       2736, 1 << 28, zero=True)
     session_blocks: int = _key(3584, "limits", "of them for one session and direction", 2720, 1 << 20)
     joining: int = _key(1024, "limits", "sessions that may wait for authenticate; more get SERVER_FULL", 1, 1 << 20)
     authenticate_s: float = _key(10.0, "limits", "seconds until who is not authenticated must go", 0.1, 3600)
@@ -102,6 +106,7 @@ class Key:
     low: float | None
     high: float | None
     choices: tuple[str, ...]
+    zero: bool
 
     @property
     def range(self) -> str:
@@ -110,7 +115,7 @@ class Key:
             return ", ".join(self.choices)
         if self.low is None or self.high is None:
             return "text"
-        return f"{self.low:,} to {self.high:,}"
+        return f"{'0, or ' if self.zero else ''}{self.low:,} to {self.high:,}"
 
     @property
     def variable(self) -> str:
@@ -120,7 +125,8 @@ class Key:
 
 KEYS: Final[dict[str, Key]] = {
     item.name: Key(item.name, item.metadata["section"], type(item.default), item.default, item.metadata["meaning"],
-                   item.metadata["low"], item.metadata["high"], item.metadata["choices"])
+                   item.metadata["low"], item.metadata["high"], item.metadata["choices"],
+                   item.metadata["zero"])
     for item in fields(Settings)
 }
 SECTIONS: Final = tuple(dict.fromkeys(key.section for key in KEYS.values()))
@@ -146,7 +152,7 @@ def check(name: str, value: object, where: str) -> Any:
         raise _refuse(key, value, where, f" (did you mean {close[0]!r}?)" if close else "")
     if key.low is not None and key.high is not None:
         assert isinstance(value, (int, float))
-        if not key.low <= value <= key.high:            # so that NaN is refused too
+        if not key.low <= value <= key.high and not (key.zero and value == 0):      # so that NaN is refused too
             raise _refuse(key, value, where)
     return value
 
@@ -240,6 +246,7 @@ def limits(settings: Settings) -> dict[str, Any]:
         "half_open": settings.half_open, "half_open_per_prefix": settings.half_open_per_prefix,
         "half_open_us": round(settings.half_open_s * 1e6), "idle_timeout_us": round(settings.idle_timeout_s * 1e6),
         "inbox_records": settings.inbox_records, "inbox_bytes": settings.inbox_bytes,
+        "session_inbox_records": settings.session_inbox_records, "session_inbox_bytes": settings.session_inbox_bytes,
         "joining": settings.joining, "authenticate_us": round(settings.authenticate_s * 1e6),
         "integrity_every_us": round(settings.integrity_every_s * 1e6),
         "integrity_answer_us": round(settings.integrity_answer_s * 1e6),

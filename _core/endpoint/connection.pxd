@@ -121,6 +121,9 @@ cdef struct Connection:
     uint64_t path_due_us        # when path_step has something to do (challenges, probes of the MTU), 0: never
     uint64_t close_due_us
     uint64_t forget_us          # CLOSING: when the keys go
+    uint32_t inbox_turn         # the endpoint's, when the two below began
+    uint32_t inbox_count        # messages of this session in the inbox
+    uint32_t inbox_used         # their bytes
     uint64_t block_sequence     # newest packet whose ack block was read, plus one
     uint64_t peer_ack_delay_us
     uint64_t idle_timeout_us

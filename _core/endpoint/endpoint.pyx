@@ -61,6 +61,7 @@ from shadowland._core.base import records as _records
 from shadowland._core.base.errors import CapacityError, UsageError
 
 SNAPSHOT_LIMIT = _SNAPSHOT_LIMIT
+OUTBOX_LEAST = 1 << 14                  # the longest unreliable message in its parts, and more
 MTU_LOWEST, MTU_HIGHEST = MTU_MINIMUM, MTU_LARGEST
 MTU_LIMIT = 1472                        # UDP payload of an Ethernet frame over IPv4: what is probed for unless told
 UNRELIABLE_LIMIT = _UNRELIABLE_LIMIT
@@ -72,6 +73,17 @@ def _within(name: str, value: int, low: int, high: int) -> int:
     if not low <= value <= high:
         raise UsageError(f"Endpoint: {name} is {value}; it must be {low} to {high}")
     return value
+
+
+cdef int inbox_share(EndpointState* state, records, size) except -1:
+    """What one session may bring in a tick. A client has one server, and hears it out."""
+    cdef bint server = state.role == ROLE_SERVER
+    state.limits.session_inbox_records = _within(
+        "session_inbox_records", records or (512 if server else 1 << 26), 1, 1 << 26)
+    state.limits.session_inbox_bytes = _within(
+        "session_inbox_bytes", size or (RELIABLE_MESSAGE_LIMIT if server else (1 << 32) - 1), RELIABLE_MESSAGE_LIMIT,
+        (1 << 32) - 1)
+    return 0
 
 
 @final
@@ -92,6 +104,7 @@ cdef class Endpoint:
     nothing is probed for).
     half_open          server: handshakes under way at once, `half_open_per_prefix` of them from one /24 or /64.
     inbox_records, inbox_bytes     what one tick may bring; beyond it messages are refused and counted.
+    session_inbox_records, session_inbox_bytes     ... of one session; left out, 512 and 262,144 at a server.
     outbox_bytes       what one tick may send besides reliable messages.
     cipher             "auto": AEGIS-128L where both sides have AES instructions; or "chacha20-poly1305".
     rekey_bytes, rekey_packets, rekey_age_us, rekey_failures       new keys after so much sent, so long, or so many
@@ -110,6 +123,7 @@ cdef class Endpoint:
         connect_timeout_us: int = 5_000_000,
         half_open: int = 1024, half_open_per_prefix: int = 256, half_open_us: int = 5_000_000,
         ping_us: int = 5_000_000, max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0,
+        session_inbox_records: int = 0, session_inbox_bytes: int = 0,
         outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 3584, cipher: str = "auto",
         replay_positions: int = 1024, rekey_bytes: int = 1 << 34, rekey_packets: int = 1 << 24,
         rekey_age_us: int = 600_000_000, rekey_failures: int = 1 << 24, most_failures: int = 1 << 35,
@@ -138,7 +152,8 @@ cdef class Endpoint:
         state.limits.inbox_records = _within("inbox_records", inbox_records or 1024 + 16 * capacity, 1, 1 << 26)
         state.limits.inbox_bytes = _within("inbox_bytes", inbox_bytes or (1 << 20) + 2048 * capacity,
                                             RELIABLE_MESSAGE_LIMIT, (1 << 32) - 1)
-        state.limits.outbox_bytes = _within("outbox_bytes", outbox_bytes or (1 << 20) + 4096 * capacity, 1,
+        inbox_share(state, session_inbox_records, session_inbox_bytes)
+        state.limits.outbox_bytes = _within("outbox_bytes", outbox_bytes or (1 << 20) + 4096 * capacity, OUTBOX_LEAST,
                                             (1 << 32) - 1)
         state.limits.outbox_nodes = 1024 + 16 * capacity
         state.limits.events = 1024 + 16 * capacity
@@ -385,6 +400,7 @@ cdef class Endpoint:
             withdrawn = withdraw_undecodable(&self.state)
             self.state.inbox_count = 0
             self.state.inbox_used = 0
+            self.state.inbox_turn += 1
             self.state.event_count = 0
             deliver_stalled(&self.state)
         return withdrawn

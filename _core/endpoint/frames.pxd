@@ -63,6 +63,7 @@ from shadowland._core.endpoint.state cimport (
     count_fragments,
     drop_message,
     inbox_push,
+    inbox_undo,
     reason_of,
 )
 from shadowland._core.session.fragment cimport (
@@ -92,7 +93,7 @@ cdef inline int deliver(EndpointState* state, Connection* connection, uint8_t ch
             return FRAME_ELICITS
         drop_message(state, DROP_INBOX_FULL if opened == PACKED_NO_ROOM else DROP_BAD_COMPRESSION)
         return FRAME_ELICITS | (FRAME_NOT_KEPT if opened == PACKED_NO_ROOM else 0)
-    if inbox_push(state, connection.handle, time_us, channel, data[0], number, length - 1, &payload) == NULL:
+    if inbox_push(state, connection, time_us, channel, data[0], number, length - 1, &payload) == NULL:
         drop_message(state, DROP_INBOX_FULL)
         return FRAME_ELICITS | FRAME_NOT_KEPT
     memcpy(payload, data + 1, length - 1)
@@ -126,7 +127,7 @@ cdef inline int read_fragment(EndpointState* state, Connection* connection, cons
         fragment_drop(&state.fragments, &state.slab, complete)
     elif kept == FRAGMENT_COMPLETE:
         total = fragment_length(complete)
-        record = inbox_push(state, connection.handle, now_us, CHANNEL_UNRELIABLE, 0, <uint32_t>sequence, total,
+        record = inbox_push(state, connection, now_us, CHANNEL_UNRELIABLE, 0, <uint32_t>sequence, total,
                             &payload)
         if record == NULL:
             drop_message(state, DROP_INBOX_FULL)
@@ -138,8 +139,7 @@ cdef inline int read_fragment(EndpointState* state, Connection* connection, cons
             record.length -= 1
             if kind == 0 or kind > 200:
                 drop_message(state, DROP_UNKNOWN_MESSAGE)
-                state.inbox_count -= 1
-                state.inbox_used -= total
+                inbox_undo(state, connection, total)
         fragment_drop(&state.fragments, &state.slab, complete)
     return FRAME_ELICITS
 
@@ -237,7 +237,7 @@ cdef inline int read_frame(EndpointState* state, Connection* connection, const u
         if state.role != ROLE_CLIENT:
             drop_message(state, DROP_UNEXPECTED)
             return FRAME_ELICITS
-        if inbox_push(state, connection.handle, now_us, CHANNEL_SNAPSHOT, 0, <uint32_t>sequence, length - 1,
+        if inbox_push(state, connection, now_us, CHANNEL_SNAPSHOT, 0, <uint32_t>sequence, length - 1,
                       &payload) == NULL:
             drop_message(state, DROP_INBOX_FULL)
             return FRAME_ELICITS | FRAME_NOT_KEPT

@@ -9,22 +9,21 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from shadowland._core.compress.lz4 cimport open_packed, packed_declared
 from shadowland._core.endpoint.connection cimport Connection
-from shadowland._core.endpoint.state cimport EndpointState, inbox_push
+from shadowland._core.endpoint.state cimport EndpointState, inbox_push, inbox_room, inbox_undo
 
 cdef enum:
     PACKED_TAKEN = 0
     PACKED_BAD = 1                  # not what it declares, more than the channel carries, or never packed
     PACKED_NO_ROOM = 2
 
-cdef inline bint packed_waits(const EndpointState* state, const uint8_t* packed, uint32_t length,
-                              uint32_t limit) noexcept nogil:
+cdef inline bint packed_waits(const EndpointState* state, Connection* connection, const uint8_t* packed,
+                              uint32_t length, uint32_t limit) noexcept nogil:
     """Whether the inbox has no room for what a packed payload declares; its first bytes are enough to know."""
     cdef uint32_t head
     cdef uint32_t declared = packed_declared(packed, length, limit, &head)
-    return declared != 0 and (state.inbox_count >= state.limits.inbox_records
-                              or declared > state.limits.inbox_bytes - state.inbox_used)
+    return declared != 0 and not inbox_room(state, connection, declared)
 
-cdef inline int inbox_packed(EndpointState* state, const Connection* connection, uint8_t channel, uint8_t kind,
+cdef inline int inbox_packed(EndpointState* state, Connection* connection, uint8_t channel, uint8_t kind,
                              uint32_t number, const uint8_t* packed, uint32_t length, uint32_t limit,
                              uint64_t time_us) noexcept nogil:
     """Open a packed payload into the inbox; a PACKED_ code, and only with PACKED_TAKEN something stands there."""
@@ -35,10 +34,9 @@ cdef inline int inbox_packed(EndpointState* state, const Connection* connection,
     declared = packed_declared(packed, length, limit, &head)
     if declared == 0:
         return PACKED_BAD
-    if inbox_push(state, connection.handle, time_us, channel, kind, number, declared, &payload) == NULL:
+    if inbox_push(state, connection, time_us, channel, kind, number, declared, &payload) == NULL:
         return PACKED_NO_ROOM
     if open_packed(packed, length, head, payload, declared):
         return PACKED_TAKEN
-    state.inbox_count -= 1
-    state.inbox_used -= declared
+    inbox_undo(state, connection, declared)
     return PACKED_BAD

@@ -222,7 +222,7 @@ cdef inline uint32_t collect_inputs(EndpointState* state) noexcept nogil:
         times = 2 if connection.inputs.depth > INPUT_DEEP else 1
         for _i in range(times):
             entry = input_pop(&connection.inputs)
-            if inbox_push(state, connection.handle, entry.time_us, CHANNEL_INPUT, entry.kind, entry.number,
+            if inbox_push(state, connection, entry.time_us, CHANNEL_INPUT, entry.kind, entry.number,
                           entry.length, &payload) == NULL:
                 drop_message(state, DROP_INBOX_FULL)
                 continue

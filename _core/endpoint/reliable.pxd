@@ -32,7 +32,7 @@ from shadowland._core.endpoint.control cimport (
 )
 from shadowland._core.endpoint.dispatch cimport control_message
 from shadowland._core.endpoint.packed cimport PACKED_NO_ROOM, PACKED_TAKEN, inbox_packed, packed_waits
-from shadowland._core.endpoint.state cimport EndpointState, drop_message, inbox_push
+from shadowland._core.endpoint.state cimport EndpointState, drop_message, inbox_push, inbox_undo
 from shadowland._core.session.channel cimport (
     CONTROL_LIMIT,
     RELIABLE_MESSAGE_LIMIT,
@@ -77,7 +77,7 @@ cdef inline int deliver_packed(EndpointState* state, Connection* connection, con
     if ready.length > 0:
         begins, first = slab_at(&state.slab, ready.chain), SLAB_BLOCK
     # Looked at where it lies: a message that waits for room is not copied each time it is tried.
-    if first > 0 and packed_waits(state, begins + 1, first - 1, RELIABLE_MESSAGE_LIMIT - 1):
+    if first > 0 and packed_waits(state, connection, begins + 1, first - 1, RELIABLE_MESSAGE_LIMIT - 1):
         state.stalled = True                        # Endpoint.clear tries again
         return FRAME_NOT_KEPT
     ready_load(&state.slab, ready, message)
@@ -109,7 +109,7 @@ cdef inline int deliver_whole(EndpointState* state, Connection* connection, cons
         return control_message(state, connection, control[0], control + 1, length - 1, now_us) & FRAME_ENDED
     if ready.unit.compressed:
         return deliver_packed(state, connection, ready, now_us)
-    record = inbox_push(state, connection.handle, now_us, reliable_channel(ready.unit.stream), 0,
+    record = inbox_push(state, connection, now_us, reliable_channel(ready.unit.stream), 0,
                         <uint32_t>ready.number, length, &payload)
     if record == NULL:
         state.stalled = True                        # Endpoint.clear tries again
@@ -120,8 +120,7 @@ cdef inline int deliver_whole(EndpointState* state, Connection* connection, cons
     kind = payload[0] if length > 0 else 0
     if kind == 0 or kind > 200:
         drop_message(state, DROP_UNKNOWN_MESSAGE)
-        state.inbox_count -= 1
-        state.inbox_used -= length
+        inbox_undo(state, connection, length)
         return FRAME_FINE
     record.kind = kind
     record.offset += 1

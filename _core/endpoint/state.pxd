@@ -114,6 +114,8 @@ cdef struct Limits:
     uint32_t half_open_per_prefix
     uint32_t inbox_records
     uint32_t inbox_bytes
+    uint32_t session_inbox_records
+    uint32_t session_inbox_bytes
     uint32_t outbox_nodes
     uint32_t outbox_bytes
     uint32_t events
@@ -165,6 +167,7 @@ cdef struct EndpointState:
     uint8_t* inbox_arena
     uint32_t inbox_count
     uint32_t inbox_used
+    uint32_t inbox_turn         # how often it was emptied, modulo 2**32
     uint64_t clock_us           # the time of the last inbound call
     const Datagram* current     # the one that is being read, valid inside the inbound call
     bint stalled                # a whole reliable message or what became of one waits for room in inbox or events
@@ -264,14 +267,25 @@ cdef inline bint event_push(EndpointState* state, uint64_t connection, uint64_t 
     state.event_count += 1
     return True
 
-cdef inline MessageRecord* inbox_push(EndpointState* state, uint64_t connection, uint64_t time_us, uint8_t channel,
+cdef inline bint inbox_room(const EndpointState* state, Connection* connection, uint32_t length) noexcept nogil:
+    """Whether the inbox, and of it this session's share, has room for one message of `length` bytes."""
+    if connection.inbox_turn != state.inbox_turn:
+        connection.inbox_turn = state.inbox_turn
+        connection.inbox_count = 0
+        connection.inbox_used = 0
+    return (state.inbox_count < state.limits.inbox_records
+            and length <= state.limits.inbox_bytes - state.inbox_used
+            and connection.inbox_count < state.limits.session_inbox_records
+            and length <= state.limits.session_inbox_bytes - connection.inbox_used)
+
+cdef inline MessageRecord* inbox_push(EndpointState* state, Connection* connection, uint64_t time_us, uint8_t channel,
                                       uint8_t kind, uint32_t number, uint32_t length, uint8_t** payload) noexcept nogil:
-    """Room for one message of `length` bytes, to be filled at `payload`; NULL when the inbox is full."""
+    """Room for one message of `length` bytes, to be filled at `payload`; NULL when there is none for this session."""
     cdef MessageRecord* record
-    if state.inbox_count >= state.limits.inbox_records or length > state.limits.inbox_bytes - state.inbox_used:
+    if not inbox_room(state, connection, length):
         return NULL
     record = &state.inbox[state.inbox_count]
-    record.connection = connection
+    record.connection = connection.handle
     record.time_us = time_us
     record.offset = state.inbox_used
     record.length = length
@@ -282,7 +296,16 @@ cdef inline MessageRecord* inbox_push(EndpointState* state, uint64_t connection,
     payload[0] = state.inbox_arena + state.inbox_used
     state.inbox_used += length
     state.inbox_count += 1
+    connection.inbox_used += length
+    connection.inbox_count += 1
     return record
+
+cdef inline void inbox_undo(EndpointState* state, Connection* connection, uint32_t length) noexcept nogil:
+    """The last inbox_push, of `length` bytes, was for nothing."""
+    state.inbox_used -= length
+    state.inbox_count -= 1
+    connection.inbox_used -= length
+    connection.inbox_count -= 1
 
 cdef inline Connection* connection_of(EndpointState* state, uint64_t handle) noexcept nogil:
     """The connection a handle names, NULL if it is over or was never there."""

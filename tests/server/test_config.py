@@ -46,6 +46,55 @@ def test_every_key_can_be_set_everywhere_and_refuses_what_is_out_of_range(key: c
         config.load({}, environment={key.variable: "x"})
 
 
+def wrong_values(key: config.Key) -> list[str]:
+    """TOML values that a key cannot have, and what ends up in the sentence."""
+    if key.kind is str:
+        return ["1", "true", "[]", *(["'loud'", "''"] if key.choices else [])]
+    assert key.low is not None and key.high is not None
+    step = 1 if key.kind is int else 0.001
+    wrong = [repr(key.low - step), repr(key.high + step), "-9223372036854775808", "9223372036854775807", "'5'", "true",
+             "[1]"]
+    return [*wrong, "nan", "inf", "-inf"] if key.kind is float else [*wrong, "1.5", "nan"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key in config.KEYS.values() for value in wrong_values(key)],
+    ids=lambda part: str(getattr(part, "name", part)))
+def test_every_wrong_value_of_every_key_is_named_with_its_place_and_what_it_may_be(
+        key: config.Key, value: str, tmp_path: Path) -> None:
+    """One below the least, one above the most, absurd, and of another type: file, environment and flag."""
+    path = written(tmp_path, f"[{key.section}]\n{key.name} = {value}\n")
+    with pytest.raises(sl.ConfigError) as refusal:
+        config.load({}, path=path, environment={})
+    text = str(refusal.value)
+    assert text.startswith(f"{path}: [{key.section}]: {key.name} is ") and text.endswith(key.range) and "\n" not in text
+    plain = value.strip("'")
+    if key.kind is not str and value != "'5'" or key.choices and value[0] == "'":
+        with pytest.raises(sl.ConfigError) as refusal:
+            config.load({}, environment={key.variable: plain})
+        text = str(refusal.value)
+        assert text.startswith(f"environment variable {key.variable}: {key.name} is ") and text.endswith(key.range)
+    if key.kind is not str and re.fullmatch(r"-?[0-9.]+(e[0-9]+)?", value):
+        with pytest.raises(sl.ConfigError, match=f"--{key.name.replace('_', '-')}: {key.name} is "):
+            config.load({key.name: key.kind(value) if key.kind is float or "." not in value else float(value)},
+                        environment={})
+
+
+@pytest.mark.parametrize("key", config.KEYS.values(), ids=lambda key: str(key.name))
+def test_the_ends_of_every_range_are_allowed_and_a_misspelt_key_is_told_apart(key: config.Key, tmp_path: Path) -> None:
+    for value in (key.low, key.high, *([0] if key.zero else [])):
+        if value is not None:
+            path = written(tmp_path, f"[{key.section}]\n{key.name} = {value}\n")
+            assert getattr(config.load({}, path=path, environment={}), key.name) == value
+    path = written(tmp_path, f"[{key.section}]\n{key.name}x = 1\n")
+    with pytest.raises(sl.ConfigError, match=f"no key '{key.name}x'; did you mean '{key.name}'"):
+        config.load({}, path=path, environment={})
+    other = next(section for section in config.SECTIONS if section != key.section)
+    path.write_text(f"[{other}]\n{key.name} = 1\n")
+    with pytest.raises(sl.ConfigError, match=rf"{key.name} belongs under \[{key.section}\]"):
+        config.load({}, path=path, environment={})
+
+
 MISTAKES = {
     "[server]\nprot = 1": "no key 'prot'; did you mean 'port'?",
     "[server]\nbots = 1": r"bots belongs under \[demo\]; move it there",

@@ -188,6 +188,18 @@ def _one(desk: desks.Desk, datagram: bytes) -> DatagramBatch:
     return desk.batch
 
 
+def test_what_bombs_unfold_to_counts_against_their_sessions_share_of_the_inbox() -> None:
+    """In an inbox with room for sixty, one session's bombs take what 262,144 bytes hold; the next is refused."""
+    bomb = lz4.pack(bytes(LIMITS[UNRELIABLE]))
+    assert bomb is not None
+    desk = desks.Desk(new_server(inbox_bytes=1 << 20))
+    session = desks.joined(desk, desks.reference_client())
+    for _ in range(18):
+        desk.endpoint.inbound(_one(desk, session.packet(bytes([COMPRESSED, 9]) + bomb)), desk.replies, desk.now_us)
+    assert len(desk.endpoint.inbox) == 17
+    assert desk.endpoint.message_drops[DropReason.INBOX_FULL] == 1
+
+
 def test_parts_that_do_not_open_are_given_back() -> None:
     """A set of compressed parts is complete and its block is none: dropped, counted, its blocks free again."""
     desk = desks.server_desk()

@@ -216,3 +216,24 @@ def test_a_peer_that_sends_and_never_acknowledges_costs_no_more_with_time() -> N
     pair.run(2_000_000)
     told = {event.token for event in pair.server.events if event.token}
     assert told == set(range(1, 600))
+
+
+def test_a_session_that_fills_its_share_of_the_inbox_leaves_the_others_theirs() -> None:
+    """At the share's limit everything is taken, one more waits (reliable) or is dropped; others are not touched."""
+    for channel, held in ((UNRELIABLE, 4), (RELIABLE, 4)):
+        pair = Pair(server=new_server(session_inbox_records=4), clients=2).join()
+        greedy, other = pair.handles
+        for i in range(10):
+            pair.client.endpoint.send(greedy, channel, 1, bytes([i]))
+        pair.client.endpoint.send(other, channel, 2, b"me too")
+        pair.client.step()
+        pair.network.advance(60_000)                                    # they arrive; nobody has looked yet
+        peer = pair.server
+        while peer.port.receive(peer.incoming, pair.network.now_us):
+            peer.endpoint.inbound(peer.incoming, peer.replies, pair.network.now_us)
+        kinds = peer.endpoint.inbox["kind"].tolist()
+        assert (kinds.count(1), kinds.count(2)) == (held, 1)
+        pair.run(500_000)
+        taken = [payload for messages in pair.server.messages.values() for payload in messages]
+        drops = pair.server.endpoint.message_drops[DropReason.INBOX_FULL]
+        assert (len(taken), drops) == ((11, 0) if channel == RELIABLE else (5, 6))

@@ -7,6 +7,7 @@ from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.guard.guard import Guard
 
 SNAPSHOT_LIMIT: int
+OUTBOX_LEAST: int
 MTU_LOWEST: int
 MTU_HIGHEST: int
 MTU_LIMIT: int
@@ -39,6 +40,8 @@ class Endpoint:
         max_ack_delay_us: int = 25_000,
         inbox_records: int = 0,
         inbox_bytes: int = 0,
+        session_inbox_records: int = 0,
+        session_inbox_bytes: int = 0,
         outbox_bytes: int = 0,
         blocks: int = 0,
         session_blocks: int = 3584,
