@@ -80,6 +80,7 @@ def extensions(sources: list[Path]) -> list[Extension]:
         "extra_compile_args": [
             *(["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]),
             *(SANITIZERS if SANITIZE else []),
+            "-ffp-contract=off",                    # a client on another processor moves to the same last bit
             "-Wno-sign-compare",                    # Cython compares every unsigned loop variable with an int
         ],
         "extra_link_args": SANITIZERS if SANITIZE else [],
