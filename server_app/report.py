@@ -6,6 +6,7 @@ from typing import TextIO
 
 import msgspec
 
+from server_app.demo.deeds import Deeds
 from shadowland.tokens import Token
 
 FULL_STATE_BYTES = 46       # of one entity: id 4, position 12, rotation 12, velocity 12, animation 2, flags 4
@@ -52,6 +53,7 @@ class DemoReport(msgspec.Struct):
     saving_vs_full_state: float = 0.0
     drops: dict[str, int] = msgspec.field(default_factory=dict)
     corrections: int = 0
+    deeds: Deeds = msgspec.field(default_factory=Deeds)
     rtt_ms: Spread = msgspec.field(default_factory=Spread)
     server_cpu_us_per_player_tick: float = 0.0
     bot_cpu_us_per_tick: float = 0.0
@@ -141,6 +143,7 @@ def demo_text(report: DemoReport, *, seconds: float, inputs: int, visible: float
         f"{visible:.0f} entities in view",
         f"  views        {checked:,} entities in views compared with the truth, {report.view_mismatches} wrong",
         f"  movement     {inputs:,} inputs, {report.corrections} corrections",
+        f"  deeds        {counted(msgspec.structs.asdict(report.deeds))}",
         f"  round trip   p50 {report.rtt_ms.p50:.1f} ms, p99 {report.rtt_ms.p99:.1f} ms, the wait for a tick included",
         f"  processor    {report.server_cpu_us_per_player_tick:.2f} us a player and tick on the server, "
         f"{report.bot_cpu_us_per_tick:.2f} us in the bots",

@@ -1,1 +1,1 @@
-"""The demo: a world of players, wandering NPCs and chasing monsters, and the bots that walk in it."""
+"""The demo: a world of players, NPCs, monsters, arrows and items, and the bots that walk, fight and talk in it."""

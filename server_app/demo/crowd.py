@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from server_app.config import Settings
+from server_app.demo.habits import Habits
 from server_app.demo.schema import SCHEMA, Correction, Move, Welcome
 from server_app.demo.walkers import Walkers
 from server_app.demo.world import grid
@@ -33,6 +34,7 @@ class Crowd:
         self.swarm = Swarm(url, server_key, settings.bots, schema=SCHEMA, tick_hz=settings.hz,
                            aoi=grid(settings.radius), timeout_s=CONNECT_TIMEOUT_S)
         self.walkers = Walkers(settings.bots, settings.hz, settings.seed)
+        self.habits = Habits(settings.hz)
         self.truth = TruthReader(truth, self.swarm) if truth else None
         self.inputs = self.tick = 0
         self.verify_us = 0.0
@@ -77,6 +79,7 @@ class Crowd:
         taken = self.swarm.send(Move, bots, direction=self.walkers.direction[bots], position=moved)
         self.walkers.commit(bots[taken], moved[taken])
         self.inputs += int(np.count_nonzero(taken))
+        self.habits.act(self.swarm, bots, self.walkers.direction, self.tick)
 
     def _verify(self) -> None:
         if self.truth is None:

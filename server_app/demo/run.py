@@ -46,6 +46,7 @@ class Baseline:
         self.cpu = cpu_us()
         self.ticks, self.skipped = loop.ticks, loop.skipped
         self.inputs, self.corrections = world.authority.inputs, world.authority.corrections
+        self.deeds = world.deeds.copy()
         loop.times.clear()
 
 
@@ -166,6 +167,7 @@ class Demo:
         for name, count in stats.message_drops.items():
             report.drops[name] = report.drops.get(name, 0) + count
         report.corrections = self.world.authority.corrections - start.corrections
+        report.deeds = self.world.deeds.minus(start.deeds)
         self.inputs = self.world.authority.inputs - start.inputs
         self.seconds = (report.ticks + report.skipped_ticks) / self.settings.hz
         visible = replication.get("visible", 0)             # entities in view, summed over snapshots

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from server_app.demo.deeds import Deeds
 from server_app.report import BotsReport, DemoReport
 from shadowland._core.crypto import sodium
 
@@ -44,6 +45,8 @@ def test_twenty_bots_walk_for_three_seconds() -> None:
     assert 0 < found["bytes_per_record"] < 30 and 0 < found["bytes_per_visible_entity"] < 10
     assert 0.5 < found["saving_vs_full_state"] < 1
     assert found["rtt_ms"]["p50"] > 0
+    assert tuple(found["deeds"]) == Deeds.__struct_fields__ and min(found["deeds"].values()) >= 0
+    assert found["deeds"]["shots"] and found["deeds"]["chats"] and found["deeds"]["heard"] >= found["deeds"]["chats"]
     assert found["server_cpu_us_per_player_tick"] > 0 and found["bot_cpu_us_per_tick"] > 0
     assert found["allocated_blocks"]["before"] > 0 and found["cipher"] == BEST
     compared = re.search(r"views +([\d,]+) entities in views compared", done.stderr)

@@ -1,0 +1,195 @@
+"""Invariant: what players do in the demo's world follows its rules: cooldown, status, zones, relations, effects."""
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import shadowland as sl
+from server_app.config import Settings
+from server_app.demo.ailments import MEND, POISON, STUN
+from server_app.demo.combat import COOLDOWN_S, DAMAGE, FLIGHT_S
+from server_app.demo.deeds import Deeds
+from server_app.demo.nearby import nearest, touching
+from server_app.demo.schema import Arrow, Chat, Item, Monster, PickUp, Player, Shoot, Sort, Status
+from server_app.demo.world import DemoWorld
+from server_app.demo.zones import Zone, zone_of
+
+HZ = 30
+places = st.lists(st.tuples(st.integers(-40, 40), st.integers(-40, 40)), max_size=12)
+
+
+@given(places, places, st.integers(1, 30))
+def test_who_touches_whom_is_what_all_pairs_say(first: Any, second: Any, reach: int) -> None:
+    a, b = (np.array(some, np.float64).reshape(-1, 2) for some in (first, second))
+    pairs = {(i, j) for i in range(len(a)) for j in range(len(b)) if ((a[i] - b[j]) ** 2).sum() <= reach**2}
+    mine, theirs, distance2 = touching(a, b, reach)
+    assert {*zip(mine.tolist(), theirs.tolist(), strict=True)} == pairs and len(mine) == len(pairs)
+    assert (distance2 == ((a[mine] - b[theirs]) ** 2).sum(axis=1)).all()
+    who, whom = nearest(a, b, reach)
+    assert who.tolist() == sorted({i for i, _ in pairs})
+    for i, j in zip(who, whom, strict=True):
+        assert ((a[i] - b[j]) ** 2).sum() == min(((a[i] - b[k]) ** 2).sum() for k in range(len(b)))
+
+
+@pytest.mark.parametrize(("place", "zone"), [
+    ((0, 0), Zone.TOWN), ((20, 0), Zone.TOWN), ((20.1, 0), Zone.WILD), ((51, 51), Zone.ARENA), ((51, 50), Zone.WILD),
+    ((-51, -51), Zone.SWAMP), ((-51, 51), Zone.WILD), ((100, 100), Zone.ARENA),
+])
+def test_zones(place: tuple[float, float], zone: Zone) -> None:
+    assert zone_of(np.array([place]), 100.0).tolist() == [zone]
+
+
+class Game:
+    """A demo's world without a network: players that stand where they are put, messages that are said to have come."""
+
+    def __init__(self, *players: tuple[float, float]) -> None:
+        self.demo = DemoWorld(Settings(bots=50, hz=HZ, capacity=60), sl.Identity.generate())
+        self.world, self.number = self.demo.app.world, 0
+        self.said: dict[type, Any] = {}
+        self.players = [self.world.spawn(Player(position=(x, y, 0.0))) for x, y in players]
+        self.end()
+        for cls in (Monster, Item):
+            self.world[cls].position[:, :2] = self.demo.bound            # out of the way
+
+    def end(self) -> None:
+        self.number += 1
+        self.world.publish(self.number)
+        self.said.clear()
+
+    def say(self, cls: type, *players: int, **columns: Any) -> None:
+        rows = self.world.rows_of(np.array([self.players[player] for player in players], np.uint64))
+        values = {name: np.array(column) for name, column in columns.items()}
+        self.said[cls] = Said(rows=rows, **values)
+
+    def __getitem__(self, cls: type) -> Any:
+        return self.said.get(cls, Said(rows=np.zeros(0, np.intp), direction=np.zeros((0, 2))))
+
+    @property
+    def dt(self) -> float:
+        return 1 / HZ
+
+    def arrows(self, ticks: int) -> None:
+        """Arrows fly for so many ticks."""
+        for _ in range(ticks):
+            self.demo._bury(self.demo._combat.fly(self), self)  # type: ignore[arg-type]
+            self.demo._ailments.step(self)  # type: ignore[arg-type]
+            self.end()
+
+    def shoot(self, *players: int, way: tuple[float, float] = (1.0, 0.0)) -> int:
+        """These shoot in one tick; how many arrows came of it."""
+        before = self.demo.deeds.shots
+        self.say(Shoot, *players, direction=[way] * len(players))
+        self.demo._combat.shoot(self)  # type: ignore[arg-type]
+        self.end()
+        return self.demo.deeds.shots - before
+
+
+class Said(SimpleNamespace):
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def wild(game: Game) -> tuple[float, float]:
+    """A place in the wild."""
+    return -0.6 * game.demo.bound, 0.6 * game.demo.bound
+
+
+@pytest.fixture
+def game() -> Game:
+    game = Game((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
+    game.world[Player].position[:, :2] = wild(game)
+    return game
+
+
+def test_one_arrow_a_cooldown_however_often_one_asks(game: Game) -> None:
+    assert game.shoot(0, 0, 1) == 2
+    assert game.shoot(0) == 0
+    game.number += round(COOLDOWN_S * HZ)
+    assert game.shoot(0) == 1
+
+
+def test_nobody_shoots_while_stunned_or_in_town_or_at_nothing(game: Game) -> None:
+    players = game.world[Player]
+    players.status[0] = Status.STUNNED
+    players.position[1, :2] = 0
+    assert game.shoot(0, 1) == 0
+    assert game.shoot(2, way=(0.0, 0.0)) == 0                            # no foe is near
+    game.world[Monster].position[0, :2] = players.position[2, :2] + (0, 9)
+    assert game.shoot(2, way=(0.0, 0.0)) == 1
+    assert game.world[Arrow].velocity[0, :2].tolist() == [0, 15]
+
+
+def test_three_arrows_stun_and_kill_a_monster_that_leaves_gold_and_another_comes(game: Game) -> None:
+    monsters, items = len(game.world[Monster]), len(game.world[Item])
+    victim = int(game.world[Monster].handles[0])
+    game.world[Monster].position[0, :2] = np.array(wild(game)) + (5, 0)
+    for health in (100 - DAMAGE, 100 - 2 * DAMAGE):
+        assert game.shoot(0) == 1
+        game.arrows(HZ // 2)
+        row = game.world.row_of(victim)
+        assert game.world[Monster].health[row] == health and game.world[Monster].status[row] == Status.STUNNED
+        assert len(game.world[Arrow]) == 0
+        game.number += HZ
+    game.shoot(0)
+    game.arrows(HZ // 2)
+    assert victim not in game.world and game.demo.deeds.kills == 1 and game.demo.deeds.hits == 3
+    assert (len(game.world[Monster]), len(game.world[Item])) == (monsters, items + 1)
+
+
+def test_an_arrow_that_hits_nothing_is_gone_after_its_time(game: Game) -> None:
+    game.shoot(0)
+    game.arrows(round(FLIGHT_S * HZ) - 2)
+    assert len(game.world[Arrow]) == 1
+    game.arrows(3)
+    assert len(game.world[Arrow]) == 0 and game.demo.deeds.hits == 0
+
+
+@pytest.mark.parametrize(("arena", "faction", "hit"), [(True, "blue", True), (True, "red", False),
+                                                       (False, "blue", False)])
+def test_players_hurt_enemies_in_the_arena_only(game: Game, arena: bool, faction: str, hit: bool) -> None:
+    place = np.array([0.6, 0.6]) * game.demo.bound if arena else np.array(wild(game))
+    game.demo.relations.place(game.players[0], faction="red")
+    game.demo.relations.place(game.players[1], faction=faction)
+    players = game.world[Player]
+    players.position[0, :2], players.position[1, :2], players.position[2, :2] = place, place + (5, 0), 0
+    game.shoot(0)
+    game.arrows(HZ // 2)
+    assert players.status.tolist() == [0, Status.POISONED if hit else 0, 0]
+
+
+def test_poison_hurts_mending_heals_and_who_falls_gets_up_cured_and_poorer(game: Game) -> None:
+    players = game.world[Player]
+    players.health[:], players.gold[:] = (50, 50, 1), 10
+    game.demo._ailments.put(POISON, players.handles[[0, 2]])
+    game.demo._ailments.put(MEND, players.handles[[1]])
+    game.demo._ailments.put(STUN, players.handles[[2]])
+    game.arrows(HZ + 2)
+    assert players.health.tolist() == [48, 54, -1] and game.demo.deeds.effects == 4
+    game.demo._rise()
+    assert players.health.tolist() == [48, 54, 100] and players.gold.tolist() == [10, 10, 5]
+    game.arrows(1)
+    assert players.status.tolist() == [Status.POISONED, Status.MENDING, 0] and game.demo.deeds.falls == 1
+
+
+def test_an_item_goes_to_one_and_another_appears(game: Game) -> None:
+    players, items = game.world[Player], game.world[Item]
+    count = len(items)
+    items.position[0, :2] = players.position[0, :2] + (1, 1)
+    items.sort[0] = Sort.GOLD
+    game.say(PickUp, 0, 1)
+    game.demo._items.step(game)  # type: ignore[arg-type]
+    game.end()
+    assert players.gold.tolist() == [5, 0, 0] and game.demo.deeds.items == 1 and len(game.world[Item]) == count
+    game.say(PickUp, 0, 1)
+    game.demo._items.step(game)  # type: ignore[arg-type]
+    assert game.demo.deeds.items == 1                                    # nothing is at hand
+
+
+def test_deeds_are_counted_from_when_they_are_asked() -> None:
+    deeds = Deeds(shots=3)
+    before = deeds.copy()
+    deeds.shots += 2
+    assert deeds.minus(before) == Deeds(shots=2) and len(Chat(text="x" * 200).text) == 200
