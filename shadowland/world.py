@@ -151,6 +151,7 @@ class World:
         self._spawning: list[tuple[int, Entity]] = []
         self._despawning: list[int] = []
         self._despawned: list[Callable[[NDArray[np.uint64]], object]] = []
+        self._published: list[Callable[[int], object]] = []
         self.budget_bytes = 2 * max_payload
         self._budgets: NDArray[np.uint32] = np.full(observers, self.budget_bytes, np.uint32)
 
@@ -195,6 +196,10 @@ class World:
     def on_despawn(self, tell: Callable[[NDArray[np.uint64]], object]) -> None:
         """Call `tell` at the end of each tick with the handles of the entities that are gone, if there are any."""
         self._despawned.append(tell)
+
+    def on_publish(self, tell: Callable[[int], object]) -> None:
+        """Call `tell` with the tick whenever one was published: the columns are its state."""
+        self._published.append(tell)
 
     def row_of(self, entity: int) -> int:
         """The entity's row in the columns of its class; UsageError if it is gone, or there only when this tick ends."""
@@ -257,6 +262,8 @@ class World:
         self._spawning.clear()
         self._despawning.clear()
         self.core.publish(tick)
+        for published in self._published:
+            published(tick)
 
     def _place(self, handle: int, entity: Entity) -> None:
         table = self._tables[type(entity)]
