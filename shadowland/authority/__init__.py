@@ -13,7 +13,8 @@
         verdicts = movers.steer(players.position, players.velocity, rows=moves.rows, slots=moves.slots,
                                 directions=moves.direction, numbers=moves.numbers, times_us=moves.times_us)
 """
+from shadowland.authority.actions import Action, Actions, Outcome
 from shadowland.authority.map import Map
 from shadowland.authority.movement import Movement, Movers, Verdict
 
-__all__ = ["Map", "Movement", "Movers", "Verdict"]
+__all__ = ["Action", "Actions", "Map", "Movement", "Movers", "Outcome", "Verdict"]

@@ -3,7 +3,7 @@ import doctest
 import re
 from pathlib import Path
 
-from shadowland.authority import Verdict
+from shadowland.authority import Outcome, Verdict
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "authority.md"
 
@@ -13,6 +13,6 @@ def test_the_examples_of_the_page() -> None:
     assert failed == 0 and tried > 10
 
 
-def test_the_page_lists_the_verdicts() -> None:
+def test_the_page_lists_verdicts_and_outcomes() -> None:
     rows = re.findall(r"^\| (\d+) \| ([A-Z]+) \|", PAGE.read_text(), re.MULTILINE)
-    assert rows == [(str(verdict.value), verdict.name) for verdict in Verdict]
+    assert rows == [(str(one.value), one.name) for one in (*Verdict, *Outcome)]
