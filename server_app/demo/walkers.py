@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from server_app.demo.movement import simulate
+from server_app.demo import movement
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +45,9 @@ class Walkers:
         """These bots begin at `positions`, in a world of half edge `bound`."""
         self.position[bots] = positions
         self.ready[bots] = True
-        self.bound = bound
+        if bound != self.bound:
+            self.bound = bound
+            self._movers = movement.walkers(1, self._tick_hz, bound)
 
     def think(self, tick: int) -> None:
         """New directions for those whose time has come."""
@@ -67,7 +69,10 @@ class Walkers:
 
     def plan(self, bots: NDArray[np.intp]) -> Floats:
         """Where one more tick of walking leads these bots: what their inputs, `direction` and this, will claim."""
-        return simulate(self.position[bots], self.direction[bots], 1.0 / self._tick_hz, self.bound)[0]
+        places = self.position[bots]
+        if len(bots):                               # else nobody may know yet how large the world is
+            self._movers.simulate(places, np.zeros(places.shape, np.float32), self.direction[bots])
+        return places
 
     def commit(self, bots: NDArray[np.intp], moved: Floats) -> None:
         """The inputs of these bots are on their way: they stand where `plan` said."""

@@ -13,7 +13,7 @@ from server_app.demo.combat import Combat
 from server_app.demo.creatures import BITE, decide_until, face, hunt, walk, wander
 from server_app.demo.deeds import Deeds
 from server_app.demo.items import Items
-from server_app.demo.movement import Authority
+from server_app.demo.movement import walkers
 from server_app.demo.schema import (
     SCHEMA,
     WORLD_LIMIT,
@@ -79,7 +79,7 @@ class DemoWorld:
             entities=npcs + 2 * (monsters + items + settings.capacity) + settings.capacity // 8 + 16,
             identity=identity, **limits(settings))
         self.bound = world_bound(entities, settings.radius, settings.visible)
-        self.authority = Authority(self.app.capacity, settings.hz, self.bound)
+        self.authority = walkers(self.app.capacity, settings.hz, self.bound)
         self._hz = settings.hz
         self._rng = np.random.default_rng(settings.seed)
         self.deeds = Deeds()
@@ -156,8 +156,8 @@ class DemoWorld:
         quiet[rows] = 0
         velocity[quiet > QUIET_S * self._hz] = 0.0
         before = velocity[rows, :2]
-        self.authority.apply(position, velocity, rows=rows, slots=moves.slots, directions=moves.direction,
-                             times_us=moves.times_us)
+        self.authority.steer(position, velocity, rows=rows, slots=moves.slots, directions=moves.direction,
+                             numbers=moves.numbers, times_us=moves.times_us)
         turned = rows[(velocity[rows, :2] != before).any(axis=1)]
         face(players.yaw, velocity, turned)
         for index in self.authority.wrong(position, moves.position, rows=rows, slots=moves.slots, now_us=t.now_us):

@@ -1,7 +1,7 @@
 """Invariant: a bot stands exactly where the server has it, unless they disagreed; once corrected, it does again."""
 import numpy as np
 
-from server_app.demo.movement import Authority
+from server_app.demo.movement import walkers as movers_of
 from server_app.demo.walkers import UNIT, Walkers
 
 HZ = 30
@@ -16,12 +16,14 @@ class Server:
         self.position = np.zeros((COUNT, 3))
         self.position[:, :2] = start
         self.velocity = np.zeros((COUNT, 3), np.float32)
-        self.authority = Authority(COUNT, HZ, BOUND)
+        self.authority = movers_of(COUNT, HZ, BOUND)
+        for slot in range(COUNT):
+            self.authority.reset(slot, 0)
 
     def take(self, walkers: Walkers, tick: int) -> None:
         every = np.arange(COUNT)
         times = np.full(COUNT, tick * 1_000_000 // HZ, np.uint64)
-        self.authority.apply(self.position, self.velocity, rows=every, slots=every, directions=walkers.direction,
+        self.authority.steer(self.position, self.velocity, rows=every, slots=every, directions=walkers.direction,
                              times_us=times)
 
 
@@ -45,7 +47,7 @@ def test_a_bot_and_the_server_agree_to_the_last_bit() -> None:
         server.take(walkers, tick)
         assert (walkers.position == server.position[:, :2]).all()
         assert np.abs(walkers.position).max() <= BOUND
-    assert server.authority.refused == 0
+    assert server.authority.hurried == 0
 
 
 def test_a_correction_puts_a_bot_where_the_server_has_it_although_it_walked_on() -> None:
