@@ -212,12 +212,12 @@ cdef inline void coarse(const float* x, const float* y, const float* z, uint32_t
                         const float* way, float inverse, float* out) noexcept nogil:
     """Squared distances of `count` places from a segment that begins at `middle`; written so that it vectorizes."""
     cdef uint32_t i
-    cdef float dx, dy, dz, part
+    cdef float dx, dy, dz, part, zero = 0.0, one = 1.0      # literals would be doubles, and every lane converted
     for i in range(count):
         dx, dy, dz = x[i] - middle[0], y[i] - middle[1], z[i] - middle[2]
         part = (dx * way[0] + dy * way[1] + dz * way[2]) * inverse
-        part = part if part > 0.0 else 0.0
-        part = part if part < 1.0 else 1.0
+        part = part if part > zero else zero
+        part = part if part < one else one
         dx, dy, dz = dx - part * way[0], dy - part * way[1], dz - part * way[2]
         out[i] = dx * dx + dy * dy + dz * dz
 
