@@ -243,6 +243,14 @@ class World:
         waiting = next(spawned for handle, spawned in self._spawning if handle == entity)
         return np.array(waiting.position, np.float64)  # type: ignore[attr-defined]
 
+    @property
+    def oldest_unsent_ms(self) -> float:
+        """How long the oldest change that an observer should know has waited for room in its byte budget, in ms.
+
+        Over all observers that were sent to at the tick published last; 0.0 where everything due was sent.
+        """
+        return float(self.core.stats["oldest_wait_ticks"] * 1000 / self.tick_hz)
+
     # Once a tick ------------------------------------------------------------------------------------------------
 
     def events(self, events: NDArray[Any]) -> None:
