@@ -17,7 +17,7 @@ MUST_HAPPEN = [
     "AUTH_FAILED", "BAD_CRC", "DUPLICATE", "INBOX_FULL", "REPLAYED", "STALE", "TRUNCATED", "UNKNOWN_CONNECTION",
     "client CLIENT_LEFT", "client CONNECT_TIMEOUT", "client IDLE_TIMEOUT", "client KICKED", "server CLIENT_LEFT",
     "migrations", "network unreachable", "network corrupted", "network cut",
-    "network duplicated", "network lost", "network queue_full", "said again", "NO_KEYS", "rekeys", "rekeys wanted",
+    "network duplicated", "network lost", "network queue_full", "said again", "rekeys", "rekeys wanted",
 ]
 
 
