@@ -12,7 +12,7 @@ A time is a number of ticks with a fraction. At `time` those are there who are r
 their places at that tick and the next; who is not recorded at the next (it was despawned) or went too far (it was
 teleported) stays where it was until then.
 
-A shot looks at the dense columns of one tick first (float32, no branch), with a margin for what anybody moved to the
+A shot looks at the dense columns of one tick first (float32), with a margin for what anybody moved to the
 next tick, and computes exactly only for those that this leaves.
 """
 from libc.math cimport INFINITY, fabs, isfinite, sqrt
@@ -210,9 +210,9 @@ cdef inline double capsule_entry(const Segment* shot, const double* foot, const 
 
 cdef inline void coarse(const float* x, const float* y, const float* z, uint32_t count, const float* middle,
                         const float* way, float inverse, float* out) noexcept nogil:
-    """Squared distances of `count` places from a segment that begins at `middle`; written so that it vectorizes."""
+    """Squared distances of `count` places from a segment that begins at `middle`."""
     cdef uint32_t i
-    cdef float dx, dy, dz, part, zero = 0.0, one = 1.0      # literals would be doubles, and every lane converted
+    cdef float dx, dy, dz, part, zero = 0.0, one = 1.0      # literals would be doubles
     for i in range(count):
         dx, dy, dz = x[i] - middle[0], y[i] - middle[1], z[i] - middle[2]
         part = (dx * way[0] + dy * way[1] + dz * way[2]) * inverse
