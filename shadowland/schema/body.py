@@ -20,11 +20,12 @@ from shadowland.schema.annotations import (
     Unit,
 )
 from shadowland.schema.fields import INT32_HIGH, INT32_LOW, Field, Kind
-from shadowland.schema.values import TURN, checked_text, from_quanta, lanes_of, to_quanta
+from shadowland.schema.values import TURN, checked_list, checked_text, from_quanta, lanes_of, to_quanta
 
 MAX_FIELDS: Final = 64
 MAX_COMPONENTS: Final = 64              # the world keeps sets of components in one 64-bit word
-MAX_TEXTS: Final = 16
+MAX_TEXTS: Final = 16                   # and as many lists
+MAX_LIST: Final = 65_535                # elements
 RESERVED: Final = frozenset({"rows", "sessions", "numbers", "times", "handles", "owners", "mine", "select", "row"})
 """Names that columns use for themselves."""
 
@@ -46,8 +47,10 @@ class Words:
     """The annotation of one field: its Python type and the words beside it."""
 
     def __init__(self, owner: str, name: str, hint: Any, *, message: bool) -> None:
-        self.owner, self.name, self.message = owner, name, message
+        self.owner, self.name, self.message, self.most = owner, name, message, 0
         base, *metadata = typing.get_args(hint) if typing.get_origin(hint) is Annotated else (hint,)
+        if base is list or typing.get_origin(base) is list:
+            base, metadata = self._element(base, metadata)
         self.base: Any = base
         for word in metadata:                       # words of other libraries are none of our business
             if isinstance(word, (int, float, tuple, range)):
@@ -88,6 +91,27 @@ class Words:
                         "give it one type and a value that stands for nothing")
         self.refuse(f"the type {getattr(self.base, '__name__', self.base)} cannot travel",
                     "use float, int, bool, str, an IntEnum, an IntFlag, sl.Vec2, sl.Vec3 or sl.Angle")
+
+    def _element(self, base: Any, metadata: list[Any]) -> tuple[Any, list[Any]]:
+        """Type and words of one element of a list, whose most elements it keeps. MaxLen beside the list is of the list;
+        other words there are of the elements, as those inside are."""
+        if base is list:
+            self.refuse("the list has no element type", f"write `{self.name}: A[list[int], sl.MaxLen(16)]`")
+        element, = typing.get_args(base)
+        base, *inner = typing.get_args(element) if typing.get_origin(element) is Annotated else (element,)
+        if base is list or typing.get_origin(base) is list:
+            self.refuse("a list of lists cannot travel", "make it one list, and a list of its lengths")
+        if not self.message:
+            self.refuse("entities cannot hold a list", "send it in a message, or declare its numbers one by one")
+        limits = [word for word in metadata if isinstance(word, MaxLen)]
+        if len(limits) != 1:
+            name = getattr(base, "__name__", base)
+            self.refuse("a list needs a limit", f"write `{self.name}: A[list[{name}], sl.MaxLen(16)]`")
+        most = limits[0].characters
+        if type(most) is not int or not 1 <= most <= MAX_LIST:
+            self.refuse(f"MaxLen of the list is {most!r}", f"give 1 to {MAX_LIST} elements")
+        self.most = most
+        return base, [*inner, *(word for word in metadata if word is not limits[0])]
 
     def _check_words(self) -> None:
         kinds = [type(word) for word in self.words]
@@ -136,8 +160,11 @@ def read_fields(cls: type, root: type, *, message: bool) -> dict[str, Field]:
         if name.startswith("_") or name in RESERVED:
             words.refuse("the name is taken by the library", "choose another name")
         fields[name] = read_field(words)
-    numbers = sum(field.lanes for field in fields.values() if field.bits)
-    texts = sum(field.kind is Kind.TEXT for field in fields.values())
+    numbers = sum(field.lanes for field in fields.values() if field.bits and not field.most)
+    texts = sum(field.kind is Kind.TEXT and not field.most for field in fields.values())
+    lists = sum(field.most > 0 for field in fields.values())
+    if lists > MAX_TEXTS:
+        raise ConfigError(f"{cls.__name__}: it has {lists} lists, at most {MAX_TEXTS} are allowed; split the class")
     if len(fields) > MAX_FIELDS or numbers > MAX_COMPONENTS or texts > MAX_TEXTS:
         raise ConfigError(f"{cls.__name__}: it has {len(fields)} fields with {numbers} numbers and {texts} texts, at "
                           f"most {MAX_FIELDS} with {MAX_COMPONENTS} and {MAX_TEXTS} are allowed; split the class")
@@ -180,7 +207,7 @@ def _refuse_unannotated(cls: type, owned: dict[str, None]) -> None:
 
 def read_field(words: Words) -> Field:
     """One field; its default is not looked at."""
-    common: dict[str, Any] = {"name": words.name}
+    common: dict[str, Any] = {"name": words.name, "most": words.most}
     rate, audience = words.find(Rate), words.find(Audience)
     if rate:
         common["rate_hz"] = words.positive("Rate hz", rate.hz)
@@ -201,6 +228,9 @@ def _text(words: Words, common: dict[str, Any]) -> Field:
     limit = words.find(MaxLen)
     if not words.message:
         words.refuse("entities cannot hold text", "send it once in a reliable message")
+    if limit is None and words.most:
+        words.refuse("text needs a limit",
+                     f"write `{words.name}: A[list[A[str, sl.MaxLen(20)]], sl.MaxLen({words.most})]`")
     if limit is None:
         words.refuse("text needs a limit", f"write `{words.name}: A[str, sl.MaxLen(100)]`")
     if not isinstance(limit.characters, int) or limit.characters < 1:
@@ -308,6 +338,8 @@ def canonical_default(owner: str, field: Field, value: object) -> object:
         raise ConfigError(f"{owner}.{field.name}: its default is {value!r}, which is an annotation; "
                           f"write `{field.name}: A[type, sl.{value!r}] = ...`")
     try:
+        if field.most:
+            return tuple(canonical_element(field, element) for element in checked_list(field, value))
         if field.kind is Kind.TEXT:
             return checked_text(field, value)
         local_float = field.local and field.kind in (Kind.FLOAT, Kind.ANGLE)        # has no step to be checked by
@@ -323,8 +355,18 @@ def canonical_default(owner: str, field: Field, value: object) -> object:
         raise ConfigError(f"{owner}.{field.name}: the default {value!r} does not fit: {error}; {fix}") from None
 
 
+def canonical_element(field: Field, value: object) -> object:
+    """One element of a list's default as instances hold it."""
+    if field.kind is Kind.TEXT:
+        return value
+    return from_quanta(field, to_quanta(field, value)) if field.enumeration is not None else (
+        lanes_of(field, value) if field.lanes > 1 else value)
+
+
 def suggestion(field: Field) -> str:
     """A default that would fit, in words."""
+    if field.most:
+        return f"a list of at most {field.most} elements, each {suggestion(dataclasses.replace(field, most=0))}"
     if field.kind is Kind.TEXT:
         return f"a text of at most {field.max_length} characters"
     if field.enumeration is not None:

@@ -1,6 +1,7 @@
 """Entity and Message: the bases whose class bodies are the wire contract."""
 import dataclasses
 import difflib
+import functools
 import inspect
 import math
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias, dataclass_transform
@@ -9,6 +10,7 @@ from shadowland._core.endpoint.endpoint import RELIABLE_LIMIT, SNAPSHOT_LIMIT, U
 from shadowland.errors import ConfigError, UsageError
 from shadowland.schema.body import canonical_default, read_fields
 from shadowland.schema.fields import Field, Kind
+from shadowland.schema.values import plain_list
 
 MAX_RECORD_BYTES: Final = 960
 """Most bytes of the full record of an entity: with its head it has to fit into one snapshot (SNAPSHOT_LIMIT)."""
@@ -46,12 +48,17 @@ class Contract:
     @property
     def components(self) -> list[Field]:
         """Fields that travel as bits, in wire order."""
-        return [field for field in self.fields.values() if field.bits]
+        return [field for field in self.fields.values() if field.bits and not field.most]
 
     @property
     def texts(self) -> list[Field]:
         """Fields that travel as text, after the bits."""
-        return [field for field in self.fields.values() if field.kind is Kind.TEXT]
+        return [field for field in self.fields.values() if field.kind is Kind.TEXT and not field.most]
+
+    @property
+    def lists(self) -> list[Field]:
+        """Fields that are lists, after the texts."""
+        return [field for field in self.fields.values() if field.most]
 
     @property
     def fixed_bytes(self) -> int:
@@ -62,9 +69,14 @@ class Contract:
     def max_bytes(self) -> int:
         """Most bytes of one message, or of the full record of an entity without its head."""
         total = self.fixed_bytes
-        for field in self.texts:
+        for field in (*self.texts, *self.lists):
             longest = 4 * field.max_length
-            total += max(1, (longest.bit_length() + 6) // 7) + longest
+            text = max(1, (longest.bit_length() + 6) // 7) + longest if field.kind is Kind.TEXT else 0
+            if field.most:
+                elements = field.most * text or (field.most * field.bits * field.lanes + 7) // 8
+                total += (field.most.bit_length() + 6) // 7 + elements
+            else:
+                total += text
         return total
 
     def canonical(self) -> dict[str, object]:
@@ -91,7 +103,9 @@ class _Record:
             return NotImplemented
         for field in contract_of(type(self)).fields.values():
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            if field.lanes > 1:             # a vector may be held as an array, whose == is not a truth value
+            if field.most:
+                mine, theirs = plain_list(field, mine), plain_list(field, theirs)
+            elif field.lanes > 1:           # a vector may be held as an array, whose == is not a truth value
                 mine, theirs = tuple(mine), tuple(theirs)
             if mine != theirs:
                 return False
@@ -116,15 +130,21 @@ def contract_of(cls: type) -> Contract:
 def _finish(cls: type, contract: Contract) -> None:
     """Make the class a dataclass of its fields, with checked defaults; those of its bases too, for other words here."""
     own = inspect.get_annotations(cls)
+    lists: dict[str, tuple[object, ...]] = {}
     for name, field in contract.fields.items():
         if hasattr(cls, name):
             value = getattr(cls, name)
             if name not in own and (callable(value) or isinstance(value, property)):
                 raise ConfigError(f"{cls.__name__}.{name}: it is a field of a base; give the method another name")
             default = canonical_default(cls.__name__, field, value)
-            if name in own:
+            if name in own and isinstance(default, tuple) and field.most:
+                lists[name] = default
+                setattr(cls, name, dataclasses.field(default_factory=functools.partial(list, default)))
+            elif name in own:
                 setattr(cls, name, default)
     dataclasses.dataclass(kw_only=True, eq=False)(cls)
+    for name, default in lists.items():         # each instance has a list of its own; columns look here
+        type.__setattr__(cls, name, default)
     if contract.abstract:
         type.__setattr__(cls, "__init__", _refuse_instance)     # derived classes get their own
     type.__setattr__(cls, "_contract", contract)
@@ -231,11 +251,13 @@ def _define_message(cls: "type[Message]", channel: str | None, per_second: float
     contract = Contract(name, read_fields(cls, Message, message=True), channel, float(per_second), compress,
                         _stream(name, stream, channel, inherited), _abstract(name, abstract))
     _inherit(cls, contract.fields)
-    if channel == "input" and contract.texts:
-        raise ConfigError(f"{name}.{contract.texts[0].name}: inputs have a fixed size and cannot hold text; "
+    if channel == "input" and (varying := contract.texts + contract.lists):
+        what = "a list" if varying[0].most else "text"
+        raise ConfigError(f"{name}.{varying[0].name}: inputs have a fixed size and cannot hold {what}; "
                           'send it in a message of its own with channel="reliable"')
     if contract.max_bytes > MESSAGE_LIMITS[channel]:
-        fix = "shorten its texts" if contract.texts else "remove fields, or give them Range or Unit"
+        varying = contract.texts + contract.lists
+        fix = "shorten its texts and lists" if varying else "remove fields, or give them Range or Unit"
         if channel not in ("reliable", "unordered") and contract.max_bytes <= MESSAGE_LIMITS["reliable"]:
             fix += ', or send it with channel="reliable"'
         raise ConfigError(f"{name}: it may take {contract.max_bytes} bytes, channel {channel!r} carries "

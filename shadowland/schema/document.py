@@ -26,6 +26,7 @@ class FieldText(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     high: int = 0
     bits: int = 0
     max_length: int = 0
+    most: int = 0
     audience: int = 0
     rate_hz: float = 0.0
     predicted_by: str = ""
@@ -45,7 +46,8 @@ class FieldText(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         """Its type as a reader would say it."""
         names = {"float32": "float of 32 bits", "text": "str"}
         name = names.get(self.kind, self.kind)
-        return f"Vec{self.lanes} of {name}" if self.lanes > 1 else name
+        name = f"Vec{self.lanes} of {name}" if self.lanes > 1 else name
+        return f"list of {name}" if self.most else name
 
     @property
     def width(self) -> str:
@@ -58,6 +60,8 @@ class FieldText(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         found = {"seen by": audience, "rate": f"{self.rate_hz:g} Hz" if self.rate_hz else "each tick"}
         found["predicted by"] = self.predicted_by or "nothing"
         found["tolerance"] = "from the velocity" if self.tolerance is None else f"{self.tolerance:g}"
+        if self.most:
+            found["elements"] = str(self.most)
         if self.kind in ("enum", "flags"):
             found["values"] = ", ".join(map(str, self.members))
         elif self.kind == "text":
@@ -84,7 +88,7 @@ class ClassText(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     @property
     def bytes(self) -> int:
         """Bytes of the bit-packed part."""
-        return (sum(field.bits * field.lanes for field in self.fields) + 7) // 8
+        return (sum(field.bits * field.lanes for field in self.fields if not field.most) + 7) // 8
 
     def facts(self) -> dict[str, str]:
         """What may differ in a class beside its fields, each in words."""

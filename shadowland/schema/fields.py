@@ -42,6 +42,7 @@ class Field:
     tolerance: float | None = None          # in units; None: from the velocity's step
     unit: bool = False
     max_length: int = 0                     # characters
+    most: int = 0                           # elements of a list; 0: it is none, and all else speaks of one element
     members: tuple[int, ...] = ()           # of an enum, or (mask,) of flags
     enumeration: type[enum.IntEnum | enum.IntFlag] | None = None
 
@@ -53,6 +54,8 @@ class Field:
     @property
     def shape(self) -> str:
         """Its Python type in words."""
+        if self.most:
+            return "a list"
         if self.enumeration is not None:
             return self.enumeration.__name__
         if self.lanes > 1:
@@ -69,7 +72,7 @@ class Field:
         """
         if self.kind is Kind.BOOL:
             return np.dtype(np.bool_)
-        if self.kind is Kind.TEXT:
+        if self.kind is Kind.TEXT or self.most:
             return np.dtype(np.object_)
         if self.kind in (Kind.INT, Kind.ENUM, Kind.FLAGS):
             return np.dtype(np.int64)
@@ -80,6 +83,8 @@ class Field:
         """Everything of the field that both sides must agree on, for the schema's hash. Defaults are not: each side
         has its own, and a field that travels always travels with its value."""
         entries: dict[str, object] = {"name": self.name, "kind": self.kind.value, "lanes": self.lanes}
+        if self.most:
+            entries["most"] = self.most
         if self.kind is Kind.TEXT:
             return {**entries, "max_length": self.max_length}
         entries |= {"step": self.step, "low": self.low, "high": self.high, "bits": self.bits}

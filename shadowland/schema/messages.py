@@ -3,6 +3,7 @@
 Decoding never raises, whatever the bytes: each payload is a message of the class or it is not. Encoding what a field
 cannot hold is the caller's mistake: UsageError that names class, field and row.
 """
+import dataclasses
 import difflib
 from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeVar
@@ -14,7 +15,15 @@ from shadowland._core.world.codec import ENUM, FLAGS, FLOAT32, RANGE, MessageCod
 from shadowland.errors import UsageError
 from shadowland.schema.classes import Message, contract_of
 from shadowland.schema.fields import Field, Kind
-from shadowland.schema.values import checked_text, column_from_quanta, column_to_quanta, from_quanta, to_quanta
+from shadowland.schema.values import (
+    checked_text,
+    column_from_quanta,
+    column_to_quanta,
+    from_quanta,
+    list_from_quanta,
+    list_to_quanta,
+    to_quanta,
+)
 
 Some = TypeVar("Some", bound=Message)
 KINDS: Final = {Kind.FLOAT32: FLOAT32, Kind.ENUM: ENUM, Kind.FLAGS: FLAGS}
@@ -33,7 +42,8 @@ class Packing:
             self.numbers.append((field, slice(len(codes), len(codes) + field.lanes)))
             codes += component_codes(field)
         self.width = len(codes)
-        self.codec = MessageCodec(codes, [field.max_length for field in self.texts])
+        self.lists = contract.lists
+        self.codec = MessageCodec(codes, [field.max_length for field in self.texts], list_codes(self.lists))
 
 
 def component_codes(field: Field) -> list[tuple[int, int, int, int, int, int, int]]:
@@ -51,6 +61,13 @@ def component_codes(field: Field) -> list[tuple[int, int, int, int, int, int, in
             for lane in range(field.lanes)]
 
 
+def list_codes(lists: list[Field]) -> list[tuple[tuple[int, int, int, int, int, int, int], int, int]]:
+    """What MessageCodec takes for each list: its element, most elements, most characters of each."""
+    text = (RANGE, 0, 1, 1, 1, 0, 0)                        # of a list of texts the element is not looked at
+    return [(text if field.kind is Kind.TEXT else component_codes(field)[0], field.most, field.max_length)
+            for field in lists]
+
+
 def packing_of(cls: type[Message]) -> Packing:
     """The packing of a message class, made on first use."""
     packing = cls.__dict__.get("_packing")
@@ -63,7 +80,8 @@ def packing_of(cls: type[Message]) -> Packing:
 class MessageColumns(Generic[Some]):
     """Many messages of one class: each field an array of n rows, in the order in which they came.
 
-    Numbers have shape (n,), vectors (n, lanes), texts are arrays of str objects. A misspelt name is an AttributeError
+    Numbers have shape (n,), vectors (n, lanes), texts are arrays of str objects; of a list each row is an array of its
+    own, (k,) or (k, lanes), or a list of str. A misspelt name is an AttributeError
     with a suggestion.
     """
 
@@ -88,9 +106,14 @@ class MessageColumns(Generic[Some]):
 
     def row(self, index: int) -> Some:
         """Row `index` as an instance."""
-        values = {}
+        values: dict[str, Any] = {}
         for name, field in contract_of(self._class).fields.items():
             value = self.__dict__[name][index]
+            if field.most:
+                plain = value if field.kind is Kind.TEXT else value.tolist()
+                values[name] = [field.enumeration(element) if field.enumeration else
+                                tuple(element) if field.lanes > 1 else element for element in plain]
+                continue
             if field.lanes > 1:
                 value = tuple(value.tolist())
             elif field.kind is not Kind.TEXT:
@@ -120,7 +143,7 @@ def decode_columns(cls: type[Some], arena: bytes | NDArray[np.uint8], offsets: A
     starts, sizes = _indices(offsets), _indices(lengths)
     count = len(starts)
     matrix = np.empty((count, packing.width), np.int32)
-    spans = np.empty((count, len(packing.texts), 2), np.uint32)
+    spans = np.empty((count, len(packing.texts) + len(packing.lists), 2), np.uint32)
     ok = np.empty(count, np.bool_)
     packing.codec.decode(arena, starts, sizes, matrix.reshape(-1), spans.reshape(-1), ok.view(np.uint8))
     found = {field.name: column_from_quanta(field, matrix[:, where]) for field, where in packing.numbers}
@@ -130,6 +153,13 @@ def decode_columns(cls: type[Some], arena: bytes | NDArray[np.uint8], offsets: A
         for row, (offset, size) in enumerate(spans[:, index].tolist()):
             texts[row] = str(data[offset:offset + size], "utf-8")
         found[field.name] = texts
+    for index, field in enumerate(packing.lists):
+        rows = np.empty(count, np.object_)
+        for row, (offset, size) in enumerate(spans[:, len(packing.texts) + index].tolist()):
+            elements = packing.codec.list_at(index, arena, offset, size)
+            rows[row] = elements if field.kind is Kind.TEXT else column_from_quanta(
+                dataclasses.replace(field, most=0), elements.reshape(-1, field.lanes))
+        found[field.name] = rows
     return MessageColumns(cls, {name: found[name] for name in contract_of(cls).fields}, count), ok
 
 
@@ -159,6 +189,8 @@ def encode_columns(cls: type[Message], count: int | None = None, /,
         if name not in arrays and not hasattr(cls, name):
             raise UsageError(f"{cls.__name__}.{name} has no default; give its column")
     n = _count(cls, arrays) if count is None else count
+    if packing.lists:
+        return _encode_each(cls, n, arrays)
     values: dict[str, Any] = {name: arrays.get(name, getattr(cls, name, None)) for name in fields}
     matrix = np.empty((n, packing.width), np.int32)
     spans = np.empty((n, len(packing.texts), 2), np.uint32)
@@ -189,16 +221,33 @@ def encode_columns(cls: type[Message], count: int | None = None, /,
     return arena[:used], offsets, lengths
 
 
+def _encode_each(cls: type[Message], count: int, arrays: dict[str, ArrayLike]) -> tuple[
+        NDArray[np.uint8], NDArray[np.uint32], NDArray[np.uint32]]:
+    """A class with lists: as `encode_one` of each row, at its cost. Lists and arrays have rows, all else is for all."""
+    fields = contract_of(cls).fields
+    columns: dict[str, list[Any]] = {}
+    for name, values in arrays.items():
+        least = 2 if fields[name].lanes > 1 or fields[name].most else 1
+        shared = values.ndim < least if isinstance(values, np.ndarray) else not isinstance(values, list)
+        columns[name] = [values] * count if shared else list(values)  # type: ignore[arg-type]
+        if len(columns[name]) != count:
+            raise UsageError(f"{cls.__name__}.{name}: it has {len(columns[name])} rows, {count} are needed")
+    payloads = [encode_one(cls(**{name: values[row] for name, values in columns.items()})) for row in range(count)]
+    lengths = np.array([len(payload) for payload in payloads], np.uint32)
+    offsets = (np.cumsum(lengths) - lengths).astype(np.uint32)
+    return np.frombuffer(b"".join(payloads), np.uint8), offsets, lengths
+
+
 def decode_one(cls: type[Some], payload: bytes) -> Some | None:
     """The message in `payload`; None if it is not exactly one message of this class."""
     packing = packing_of(cls)
     found = packing.codec.decode_one(payload)
     if found is None:
         return None
-    numbers, texts = found
+    numbers, tails = found
     values: dict[str, Any] = {field.name: from_quanta(field, numbers[where]) for field, where in packing.numbers}
-    for field, text in zip(packing.texts, texts, strict=True):
-        values[field.name] = text
+    for field, tail in zip(packing.texts + packing.lists, tails, strict=True):
+        values[field.name] = list_from_quanta(field, tail) if field.most else tail
     return cls(**values)
 
 
@@ -207,16 +256,19 @@ def encode_one(message: Message) -> bytes:
     packing = packing_of(type(message))
     numbers: list[int] = []
     texts: list[bytes] = []
+    lists: list[list[Any]] = []
     field = None
     try:
         for field, _ in packing.numbers:
             numbers += to_quanta(field, getattr(message, field.name))
         for field in packing.texts:
             texts.append(checked_text(field, getattr(message, field.name)).encode())
+        for field in packing.lists:
+            lists.append(list_to_quanta(field, getattr(message, field.name)))
     except ValueError as error:
         assert field is not None
         raise UsageError(f"{packing.name}.{field.name}: {error}") from None
-    payload = packing.codec.encode_one(numbers, texts)
+    payload = packing.codec.encode_one(numbers, texts, lists)
     if payload is None:
         raise UsageError(f"{packing.name}: it does not fit")
     return payload

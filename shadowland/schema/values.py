@@ -187,3 +187,37 @@ def column_from_quanta(field: Field, matrix: NDArray[np.int32]) -> NDArray[Any]:
         column = matrix.astype(field.dtype)
     return column.reshape(-1) if field.lanes == 1 else column
 
+
+def checked_list(field: Field, value: object) -> list[Any]:
+    """`value` as a list whose every element fits the field."""
+    if not isinstance(value, (list, tuple, np.ndarray)):
+        raise ValueError(f"{value!r} is not a list")
+    if len(value) > field.most:
+        raise ValueError(f"it has {len(value)} elements, at most {field.most} are allowed")
+    for index, element in enumerate(value):
+        try:
+            checked_text(field, element) if field.kind is Kind.TEXT else to_quanta(field, element)
+        except ValueError as error:
+            raise ValueError(f"element {index}: {error}") from None
+    return list(value)
+
+
+def list_to_quanta(field: Field, value: object) -> list[Any]:
+    """The elements of a list as the codec takes them: quanta, lane after lane, or UTF-8."""
+    elements = checked_list(field, value)
+    if field.kind is Kind.TEXT:
+        return [text.encode() for text in elements]
+    return [quantum for element in elements for quantum in to_quanta(field, element)]
+
+
+def list_from_quanta(field: Field, found: Any) -> list[Any]:
+    """A list from what the codec found."""
+    if field.kind is Kind.TEXT:
+        return list(found)
+    numbers = found.tolist()
+    return [from_quanta(field, numbers[at:at + field.lanes]) for at in range(0, len(numbers), field.lanes)]
+
+
+def plain_list(field: Field, value: Any) -> list[Any]:
+    """A list that can be compared: vectors as tuples."""
+    return [tuple(element) for element in value] if field.lanes > 1 else list(value)

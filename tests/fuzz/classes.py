@@ -4,7 +4,7 @@ from typing import Annotated as A
 
 import shadowland as sl
 from shadowland._core.world.columns import KindTable
-from shadowland.schema.messages import component_codes, packing_of
+from shadowland.schema.messages import component_codes, list_codes, packing_of
 from shadowland.world import World
 
 
@@ -48,6 +48,12 @@ class Said(sl.Message, channel="reliable"):
     place: A[str, sl.MaxLen(3)] = ""
 
 
+class Listed(sl.Message, channel="reliable"):
+    digits: A[list[int], sl.Range(0, 9), sl.MaxLen(20)] = []
+    ways: A[list[sl.Vec2], sl.Unit(bits=8), sl.MaxLen(3)] = []
+    names: A[list[A[str, sl.MaxLen(5)]], sl.MaxLen(4)] = []
+
+
 class Empty(sl.Message):
     pass
 
@@ -55,13 +61,16 @@ class Empty(sl.Message):
 SCHEMA = sl.Schema([Fellow, Stone], [Whole, Said, Empty])
 
 
-def packings() -> list[tuple[list[tuple[int, int, int, int, int, int, int]], list[int]]]:
+Code = tuple[int, int, int, int, int, int, int]
+
+
+def packings() -> list[tuple[list[Code], list[int], list[tuple[Code, int, int]]]]:
     """What MessageCodec is made of, for each message class."""
     found = []
     for cls in SCHEMA.messages.values():
         packing = packing_of(cls)
         codes = [code for field, _ in packing.numbers for code in component_codes(field)]
-        found.append((codes, [field.max_length for field in packing.texts]))
+        found.append((codes, [field.max_length for field in packing.texts], list_codes(packing.lists)))
     return found
 
 

@@ -303,14 +303,28 @@ cdef int messages(const uint8_t* data, size_t size) noexcept nogil:
     """A payload that is a message of its class is encoded again as it stood: one message has one encoding."""
     cdef const MessageCode* code
     cdef int32_t row[CODEC_COMPONENTS]
-    cdef TextSpan spans[CODEC_TEXTS]
+    cdef TextSpan spans[2 * CODEC_TEXTS]
+    cdef int32_t elements[64]
+    cdef int64_t used
+    cdef size_t part
+    cdef uint32_t i
     if size < 1 or size > LIMIT:
         return 0
     code = codes[data[0] % code_count]
     if message_decode(code, data + 1, size - 1, row, spans):
-        if message_encode(code, row, data + 1, size - 1, spans, room, LIMIT) != <int64_t>(size - 1) or memcmp(
-                room, data + 1, size - 1) != 0:
+        used = message_encode(code, row, data + 1, size - 1, spans, room, LIMIT)
+        if used < 0 or <size_t>used > size - 1 or (not code.list_count and <size_t>used != size - 1) or memcmp(
+                room, data + 1, <size_t>used) != 0:
             broken("a message has two encodings")
+        for i in range(code.list_count):
+            if code.lists[i].text_limit:
+                continue
+            list_unpack(&code.lists[i], data + 1 + spans[code.text_count + i].offset,
+                        spans[code.text_count + i].length, elements)
+            list_pack(&code.lists[i], elements, spans[code.text_count + i].length, room)
+            part = list_bytes(&code.lists[i], spans[code.text_count + i].length)
+            if part and memcmp(room, data + 1 + spans[code.text_count + i].offset, part) != 0:
+                broken("a list has two encodings")
     return 0
 
 

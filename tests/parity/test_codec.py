@@ -151,6 +151,76 @@ def encode(codec: MessageCodec, matrix: Any, texts: bytes, spans: Any,
     return arena[:used].tobytes(), offsets.tolist(), lengths.tolist()
 
 
+@st.composite
+def lists_of(draw: st.DrawFn) -> tuple[list[tuple[Component, int, int]], list[Any]]:
+    """Up to three lists and what stands in them, mostly what fits."""
+    codes: list[tuple[Component, int, int]] = []
+    values: list[Any] = []
+    for _ in range(draw(st.integers(1, 3))):
+        most = draw(st.sampled_from([1, 2, 7, 130]))
+        if draw(st.booleans()) and most < 100:
+            codes.append(((RANGE, 0, 1, 1, 1, 0, 0), most, draw(st.sampled_from([1, 3]))))
+            values.append(draw(st.lists(texts, max_size=min(most + 1, 4))))
+            continue
+        component = draw(fields())
+        codes.append((component[0], most, 0))
+        count = draw(st.sampled_from([0, 1, 2, most, most + 1]))
+        one = draw(numbers_of(component))
+        values.append([number for index in range(count)
+                       for number in (draw(numbers_of(component)) if index < 3 else one)])
+    return codes, values
+
+
+@given(messages(), lists_of(), st.data())
+def test_both_say_the_same_of_lists(message: tuple[Class, list[int], list[bytes]],
+                                    lists: tuple[list[tuple[Component, int, int]], list[Any]],
+                                    data: st.DataObject) -> None:
+    (components, limits), numbers, parts = message
+    codes, values = lists
+    reference, compiled = Codec(components, limits, codes), MessageCodec(components, limits, codes)
+    expected = reference.encode(numbers, parts, values)
+    assert compiled.encode_one(numbers, parts, values) == expected
+    payload = data.draw(spoiled(expected))
+    found, wanted = compiled.decode_one(payload), reference.decode(payload)
+    assert (found is None) == (wanted is None)
+    count = len(limits) + len(codes)
+    spans, ok = np.full((1, count, 2), 77, np.uint32), np.zeros(1, np.uint8)
+    matrix, at = np.zeros(len(components), np.int32), np.array([3], np.uint32)
+    size = np.array([len(payload)], np.uint32)
+    compiled.decode(b"..." + payload, at, size, matrix, spans.reshape(-1), ok)
+    if found is None or wanted is None:
+        assert not ok[0] and not spans.any()
+        return
+    plain = [part.tolist() if isinstance(part, np.ndarray) else part for part in found[1]]
+    assert (found[0], plain) == wanted and ok[0]
+    for index in range(len(codes)):
+        part = compiled.list_at(index, b"..." + payload, *spans[0, len(limits) + index].tolist())
+        assert (part.tolist() if isinstance(part, np.ndarray) else part) == wanted[1][len(limits) + index]
+
+
+def test_a_list_is_bounded_and_has_one_encoding() -> None:
+    codec = MessageCodec([], [], [((RANGE, 0, 9, 4, 1, 0, 0), 2, 0)])
+    for payload, numbers in [("00", []), ("0105", [5]), ("0295", [5, 9]), ("02a5", None), ("0115", None), ("03", None),
+                             ("", None), ("01", None), ("8100", None), ("810005", None), ("020500", None),
+                             ("ffffffffffffffffff01", None), ("ffffffff0f", None)]:
+        found = codec.decode_one(bytes.fromhex(payload))
+        assert (None if found is None else found[1][0].tolist()) == numbers, payload
+    assert codec.encode_one([], [], [[1, 2, 3]]) is None and codec.encode_one([], [], [[10]]) is None
+    with pytest.raises(ValueError):
+        codec.encode_one([], [])
+    with pytest.raises(ValueError):
+        codec.encode(np.empty(0, np.int32), b"", np.zeros(2, np.uint32), np.zeros(9, np.uint8), np.zeros(1, np.uint32),
+                     np.zeros(1, np.uint32))
+    for index, offset, count in [(1, 1, 1), (0, 0, 1), (0, 1, 2), (0, 9, 1), (0, -1, 1), (0, 1, 70000)]:
+        with pytest.raises(ValueError):
+            codec.list_at(index, b"\x01\x05", offset, count)
+    digit = (RANGE, 0, 9, 4, 1, 0, 0)
+    for bad in [(digit, 0, 0), (digit, 65536, 0), (digit, 1, 65536), ((RANGE, 0, 9, 4, 4, 0, 0), 1, 0),
+                ((RANGE, 0, 99, 4, 1, 0, 0), 1, 0), ((ENUM, 0, 64, 7, 1, 0, 1), 1, 0)]:
+        with pytest.raises(ValueError):
+            MessageCodec([], [], [bad])
+
+
 def test_utf8_is_what_python_says() -> None:
     """All first bytes, with second to fourth bytes at the edges of what may follow them."""
     edges = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0]

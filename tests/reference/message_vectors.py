@@ -54,6 +54,44 @@ MALFORMED: dict[str, dict[str, str]] = {
 }
 
 
+Listed = list[tuple[Component, int, int]]
+LISTS: dict[str, tuple[list[Component], list[int], Listed]] = {
+    "bool, list of Range(0, 9), at most 16": ([(RANGE, 0, 1, 1, 1, 0, 0)], [], [((RANGE, 0, 9, 4, 1, 0, 0), 16, 0)]),
+    "list of Vec2 of Unit(bits=8), at most 2": ([], [], [((RANGE, -127, 127, 8, 2, 127**2, 0), 2, 0)]),
+    "text, list of texts of MaxLen(2), at most 3": ([], [5], [((RANGE, 0, 1, 1, 1, 0, 0), 3, 2)]),
+}
+WITH_LISTS: dict[str, list[tuple[list[int], list[str], list[Any]]]] = {
+    "bool, list of Range(0, 9), at most 16": [([1], [], [[]]), ([0], [], [[9]]), ([1], [], [[1, 2, 3]]),
+                                              ([1], [], [[5] * 16])],
+    "list of Vec2 of Unit(bits=8), at most 2": [([], [], [[]]), ([], [], [[127, 0, -90, 89]])],
+    "text, list of texts of MaxLen(2), at most 3": [([], ["hi"], [["a", "", "\u20ac\u20ac"]]), ([], [""], [[]])],
+}
+LISTS_REFUSED: dict[str, dict[str, str]] = {
+    "bool, list of Range(0, 9), at most 16": {
+        "01": "no count", "0101": "cut", "01010a": "10", "010115": "padding bit set", "0111" + "00" * 9: "17 elements",
+        "018100": "over-long count", "010000": "trailing byte"},
+    "list of Vec2 of Unit(bits=8), at most 2": {"01fefe": "length above 1", "017f": "half an element"},
+    "text, list of texts of MaxLen(2), at most 3": {
+        "000400000000": "four texts", "000103616161": "three characters", "0001": "cut", "000101ff": "not UTF-8"},
+}
+
+
+def lists() -> list[dict[str, Any]]:
+    found = []
+    for name, parts in LISTS.items():
+        codec, good = Codec(*parts), []
+        for numbers, texts, values in WITH_LISTS[name]:
+            encoded = [[text.encode() for text in part] if limit else part
+                       for part, (_, _, limit) in zip(values, parts[2], strict=True)]
+            payload = codec.encode(numbers, [text.encode() for text in texts], encoded)
+            assert payload is not None and codec.decode(payload) == (numbers, [*texts, *values]), (name, values)
+            good.append({"numbers": numbers, "texts": texts, "lists": values, "payload": payload.hex()})
+        assert all(codec.decode(bytes.fromhex(payload)) is None for payload in LISTS_REFUSED[name]), name
+        found.append({"class": name, "components": parts[0], "texts": parts[1], "lists": parts[2], "messages": good,
+                      "refused": LISTS_REFUSED[name]})
+    return found
+
+
 def document() -> dict[str, Any]:
     classes = []
     for name, (components, limits) in CLASSES.items():
@@ -71,6 +109,8 @@ def document() -> dict[str, Any]:
         "generated": "python -m tests.reference.message_vectors > tests/vectors/messages.json",
         "components": "kind (0 range, 1 float32, 2 enum, 3 flags), low, high, bits, lanes, unit_squared, members",
         "classes": classes,
+        "lists": "of each: its component with the lanes of an element, most elements, most characters (0: numbers)",
+        "classes_with_lists": lists(),
     }
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import shadowland as sl
 from shadowland.errors import UsageError
 from shadowland.schema import decode_columns, decode_one, encode_columns, encode_one
+from shadowland.schema.classes import contract_of
 
 
 class Stance(enum.IntEnum):
@@ -208,3 +209,57 @@ def test_a_field_without_default_needs_its_column() -> None:
     cls = type("Mark", (sl.Message,), {"__annotations__": {"spot": A[int, sl.Range(0, 9)]}})
     with pytest.raises(UsageError, match="Mark.spot has no default"):
         encode_columns(cls, 2)
+
+
+class Route(sl.Message, channel="reliable"):
+    points: A[list[sl.Vec2], sl.Quantized(step=0.5), sl.Range(0, 10), sl.MaxLen(4)] = [(1, 2)]
+    stances: A[list[Stance], sl.MaxLen(5)] = []
+    names: A[list[A[str, sl.MaxLen(3)]], sl.MaxLen(2)] = []
+    digits: A[list[int], sl.Range(0, 9), sl.MaxLen(16)] = []
+
+
+@given(st.fixed_dictionaries({
+    "points": st.lists(st.tuples(*[st.integers(0, 20).map(lambda step: step / 2)] * 2), max_size=4),
+    "stances": st.lists(st.sampled_from(Stance), max_size=5),
+    "names": st.lists(st.text(max_size=3), max_size=2),
+    "digits": st.lists(st.integers(0, 9), max_size=16),
+}))
+def test_lists_come_back_as_they_were_alone_and_in_columns(values: dict[str, Any]) -> None:
+    route = Route(**values)
+    payload = encode_one(route)
+    assert decode_one(Route, payload) == route and len(payload) <= contract_of(Route).max_bytes
+    arena, offsets, lengths = encode_columns(Route, 2, **{name: [value, value] for name, value in values.items()})
+    found, ok = decode_columns(Route, arena, offsets, lengths)
+    assert ok.all() and list(found) == [route, route] and arena.tobytes() == payload * 2
+    assert found.digits[1].tolist() == values["digits"] and found.points[1].shape == (len(values["points"]), 2)
+
+
+def test_each_instance_has_lists_of_its_own() -> None:
+    one, other = Route(), Route()
+    one.digits.append(3)
+    assert (one.digits, other.digits, other.points) == ([3], [], [(1.0, 2.0)]) and one != other
+    assert Route(points=np.array([[1, 2]])) == other              # type: ignore[arg-type]
+
+    class Longer(Route):
+        more: bool = False
+
+    assert Longer().points == [(1.0, 2.0)] and Longer().digits is not Longer().digits
+
+
+def test_the_longest_list_takes_what_the_class_says() -> None:
+    longest = Route(points=[(1, 1)] * 4, stances=[Stance.LIE] * 5, names=["😀😀😀"] * 2, digits=[9] * 16)
+    assert len(encode_one(longest)) == contract_of(Route).max_bytes
+
+
+@pytest.mark.parametrize(("values", "text"), [
+    ({"digits": [1] * 17}, "Route.digits: it has 17 elements, at most 16"),
+    ({"digits": 3}, "Route.digits: 3 is not a list"),
+    ({"digits": [1, 10]}, "Route.digits: element 1: it is outside 0 to 9"),
+    ({"names": ["abcd"]}, "element 0: it has 4"),
+    ({"points": [(1, 2, 3)]}, "element 0: .* is not a tuple of 2"), ({"stances": [3]}, "element 0: 3 is not a Stance"),
+])
+def test_a_list_that_does_not_fit_names_its_element(values: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        encode_one(Route(**values))
+    with pytest.raises(UsageError, match="Route.digits: it has 1 rows, 2 are needed"):
+        encode_columns(Route, 2, digits=[[1]])

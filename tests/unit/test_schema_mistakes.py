@@ -79,7 +79,7 @@ V = A[sl.Vec3, Q]
 MESSAGE: dict[str, Any] = {"base": sl.Message}
 MISTAKES: dict[str, tuple[Callable[[], type], str, str]] = {
     # name: (class body, what the text says of the place and the problem, what it says of the fix)
-    "list": (body(list), "Thing.field: the type list cannot travel", "use float"),
+    "list": (body(list), "Thing.field: the list has no element type", "list[int]"),
     "plain tuple": (body(tuple[float, float]), "Thing.field: the type tuple", "sl.Vec2"),
     "word without arguments": (body(A[int, sl.Rate]),
       "Thing.field: Rate stands without its arguments", "sl.Rate(hz=...)"),
@@ -147,6 +147,26 @@ MISTAKES: dict[str, tuple[Callable[[], type], str, str]] = {
     "a tuple for Range": (body(A[int, (0, 100)]), "Thing.field: (0, 100) stands beside", "sl.Range"),
     "a range for Range": (body(A[int, range(5)]), "Thing.field: range(0, 5) stands beside", "sl.Range"),
     "an attribute that is none": (body("math.nothing"), "Thing: an annotation cannot be evaluated:", "correct it"),
+    "a list without limit": (body(list[int], **MESSAGE), "Thing.field: a list needs a limit",
+      "A[list[int], sl.MaxLen(16)]"),
+    "a list of nothing": (body(A[list, sl.MaxLen(4)], **MESSAGE), "Thing.field: the list has no element type",
+      "list[int]"),
+    "a list of lists": (body(A[list[list[int]], sl.MaxLen(4)], **MESSAGE), "Thing.field: a list of lists",
+      "list of its"),
+    "a list in an entity": (body(A[list[int], sl.MaxLen(4)]), "Thing.field: entities cannot hold a list", "message"),
+    "a list in an input": (body(A[list[int], sl.MaxLen(4)], channel="input", **MESSAGE),
+      "Thing.field: inputs have a fixed size and cannot hold a list", "reliable"),
+    "a list too long": (body(A[list[int], sl.MaxLen(65536)], **MESSAGE), "Thing.field: MaxLen of the list is 65536",
+      "1 to 65535"),
+    "a list of texts without limit": (body(A[list[str], sl.MaxLen(4)], **MESSAGE),
+      "Thing.field: text needs a limit", "A[list[A[str, sl.MaxLen(20)]], sl.MaxLen(4)]"),
+    "a list heavier than its channel": (body(A[list[int], sl.MaxLen(65000)], **MESSAGE),
+      "Thing: it may take 260003 bytes", "shorten its texts and lists"),
+    "default of a list": (body(A[list[int], sl.Range(0, 9), sl.MaxLen(4)], [3, 10], **MESSAGE),
+      "Thing.field: the default [3, 10] does not fit: element 1: it is outside 0 to 9", "a list"),
+    "default longer than the list": (body(A[list[int], sl.MaxLen(1)], [3, 4], **MESSAGE),
+      "does not fit: it has 2 elements, at most 1", "a list"),
+    "default no list": (body(A[list[int], sl.MaxLen(1)], 3, **MESSAGE), "does not fit: 3 is not a list", "a list"),
     "unknown name": (body("Nowhere"), "Thing: the annotation names 'Nowhere'", "import it at module level"),
     "too many fields": (fields(sl.Entity, **{f"f{i}": bool for i in range(65)}), "Thing: it has 65 fields", "split"),
     "too many numbers": (fields(sl.Entity, **{f"f{i}": V for i in range(22)}), "66 numbers", "split"),
@@ -204,7 +224,7 @@ MISTAKES: dict[str, tuple[Callable[[], type], str, str]] = {
     "stream 8": (body(int, channel="reliable", stream=8, **MESSAGE), "Thing: stream is 8", "0 (the most urgent) to 7"),
     "stream of text": (body(int, channel="reliable", stream="3", **MESSAGE), "stream is '3'", "whole number"),
     "long message": (body(A[str, sl.MaxLen(65536)], channel="reliable", **MESSAGE),
-      "carries 262143", "shorten its texts"),
+      "carries 262143", "shorten its texts and lists"),
 }
 
 

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 MAX_COMPONENTS: Final[int]
 MAX_TEXTS: Final[int]
+MAX_LIST: Final[int]
 RANGE: Final[int]
 FLOAT32: Final[int]
 ENUM: Final[int]
@@ -14,7 +15,10 @@ FLAGS: Final[int]
 @final
 class MessageCodec:
     def __new__(
-        cls, components: Sequence[tuple[int, int, int, int, int, int, int]], text_limits: Sequence[int]
+        cls,
+        components: Sequence[tuple[int, int, int, int, int, int, int]],
+        text_limits: Sequence[int],
+        lists: Sequence[tuple[tuple[int, int, int, int, int, int, int], int, int]] = (),
     ) -> Self: ...
     @property
     def fixed_bytes(self) -> int: ...
@@ -36,5 +40,6 @@ class MessageCodec:
         offsets: NDArray[uint32],
         lengths: NDArray[uint32],
     ) -> int: ...
-    def decode_one(self, payload: bytes) -> tuple[list[int], list[str]] | None: ...
-    def encode_one(self, numbers: list[int], texts: list[bytes]) -> bytes | None: ...
+    def decode_one(self, payload: bytes) -> tuple[list[int], list[Any]] | None: ...
+    def list_at(self, index: int, arena: bytes | NDArray[uint8], offset: int, count: int) -> Any: ...
+    def encode_one(self, numbers: list[int], texts: list[bytes], lists: Sequence[Any] = ()) -> bytes | None: ...
