@@ -75,7 +75,8 @@ cdef enum:
     BYE_NOT_AUTHENTICATED = 19
     BYE_INTEGRITY_FAILED = 20
     BYE_KEYS_EXHAUSTED = 21
-    BYE_REASONS = 22                                # how many there are
+    BYE_CHEATING = 22
+    BYE_REASONS = 23                                # how many there are
 
 cdef enum:                                          # what is wrong with a connect token: said beside BAD_TOKEN
     TOKEN_FINE = 0

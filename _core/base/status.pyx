@@ -82,6 +82,7 @@ _BYES = (
      "The client's files are not those that the server expects of its build."),
     (BYE_KEYS_EXHAUSTED, "KEYS_EXHAUSTED",
      "Too many packets did not open with the session's keys, and no rekey came about."),
+    (BYE_CHEATING, "CHEATING", "The client moved or acted in ways that no honest client does."),
 )
 
 _TOKENS = (

@@ -110,7 +110,7 @@ cdef inline uint16_t move_claim(const Area* area, const MoveRule* rule, Mover* m
     cdef double to[3]
     cdef double at_first[3]
     cdef double step[3]
-    cdef bint slowed
+    cdef bint slowed, late
     cdef int i, axes = 3 if rule.fly and moving.axes == 3 else 2
     mover_refill(mover, rule, time_us)
     time = want if want < mover.credit else mover.credit
@@ -128,6 +128,8 @@ cdef inline uint16_t move_claim(const Area* area, const MoveRule* rule, Mover* m
     far = apart(to, moving.at, axes)
     own = apart(to, mover.claim, axes) if mover.claimed else far
     slowed = claim_slowed(rule, mover, time, own)
+    # Without numbers, and before the first claim, nobody knows how many inputs never came.
+    late = time < want or not mover.numbered or not mover.claimed
     for i in range(moving.axes):
         step[i] = to[i] - mover.claim[i]
         mover.claim[i] = to[i]
@@ -140,8 +142,7 @@ cdef inline uint16_t move_claim(const Area* area, const MoveRule* rule, Mover* m
         if slowed:
             verdict |= MOVE_LATE
         else:
-            verdict |= claim_excess(rule, mover, far if far < own else own, reach, full,
-                                    time < want or not mover.numbered)
+            verdict |= claim_excess(rule, mover, far if far < own else own, reach, full, late)
         for i in range(axes):
             to[i] = moving.at[i] + (to[i] - moving.at[i]) * (reach / far)
     mover.claimed = True

@@ -14,7 +14,11 @@
                                 directions=moves.direction, numbers=moves.numbers, times_us=moves.times_us)
 """
 from shadowland.authority.actions import Action, Actions, Outcome
+from shadowland.authority.conduct import Conduct, Level, Scores
 from shadowland.authority.map import Map
 from shadowland.authority.movement import Movement, Movers, Verdict
+from shadowland.authority.rules import Rules
 
-__all__ = ["Action", "Actions", "Map", "Movement", "Movers", "Outcome", "Verdict"]
+__all__ = [
+    "Action", "Actions", "Conduct", "Level", "Map", "Movement", "Movers", "Outcome", "Rules", "Scores", "Verdict",
+]

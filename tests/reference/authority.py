@@ -311,6 +311,7 @@ class World:
         mover.scale_seen = mover.scale
         before = mover.carry + rule.speed * mover.scale_was * WAY_SLACK * time
         slowed = mover.seen_us < mover.slowed_us and own <= before
+        late = time < want or mover.number is None or mover.claim is None
         last, mover.claim = mover.claim, list(to)
         if far > reach and own <= reach:
             assert last is not None
@@ -319,7 +320,6 @@ class World:
                 to[i] = body.at[i] + (to[i] - last[i])
             self.area.clamp(to, active, 0)
         elif far > reach:
-            late = time < want or mover.number is None
             verdict |= LATE if slowed else self._excess(mover, top, min(far, own), reach, full, late)
             for i in range(active):
                 to[i] = body.at[i] + (to[i] - body.at[i]) * (reach / far)

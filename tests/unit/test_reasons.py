@@ -32,8 +32,8 @@ def test_values_that_cross_the_wire_or_index_counters_do_not_move() -> None:
     assert [DisconnectReason.FLOW_VIOLATION, DisconnectReason.INTERNAL_ERROR] == [10, 15]
     assert [DisconnectReason.BAD_TOKEN, DisconnectReason.BANNED, DisconnectReason.RATE_LIMITED] == [16, 17, 18]
     assert [DisconnectReason.NOT_AUTHENTICATED, DisconnectReason.INTEGRITY_FAILED] == [19, 20]
-    assert [DisconnectReason.KEYS_EXHAUSTED] == [21]
-    assert len(DisconnectReason) == 22
+    assert [DisconnectReason.KEYS_EXHAUSTED, DisconnectReason.CHEATING] == [21, 22]
+    assert len(DisconnectReason) == 23
     assert [TokenProblem.MISSING, TokenProblem.EXPIRED, TokenProblem.BAD_SIGNATURE] == [1, 7, 10]
     assert len(TokenProblem) == 11
 

@@ -71,6 +71,7 @@ class DisconnectReason(IntEnum):
     NOT_AUTHENTICATED = 19
     INTEGRITY_FAILED = 20
     KEYS_EXHAUSTED = 21
+    CHEATING = 22
 
 class TokenProblem(IntEnum):
     @property
