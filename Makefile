@@ -22,7 +22,7 @@ export SHADOWLAND_VECTORS
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test quick pytest bench peers compare lint lint-python lint-cython stubs wheel annotate attack fuzz asan demo sim soak nightly clean
+.PHONY: help types build debug test quick pytest bench peers compare lint lint-python lint-cython stubs wheel annotate attack fuzz asan demo sim soak nightly clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -121,6 +121,10 @@ peers: build ## ours beside pyenet and aioquic over a bad network: goodput, CPU,
 	@$(BIN)/python -m pip install -qq --no-deps pyenet
 	@$(BIN)/python -m pip install -qq aioquic
 	@$(BIN)/python -m benchmarks.peers --seconds 5 $(ARGS)
+
+types: build ## pyright over the examples and a program of typing mistakes; fetches it and its node once (280 MB unpacked)
+	@$(BIN)/python -c 'import basedpyright' 2>/dev/null || $(BIN)/python -m pip install -qq basedpyright
+	@$(BIN)/python -m tests.pyright
 
 compare: build ## two results of one benchmark side by side: make compare A=before.json B=after.json
 	@$(BIN)/python -m benchmarks.compare $(A) $(B)

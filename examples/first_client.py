@@ -9,6 +9,7 @@ import shadowland as sl
 
 async def main(server_key: str, url: str = "sl://127.0.0.1:3565", *, steps: int = 300) -> float:
     """Walk for `steps` snapshots; returns how far east we came."""
+    east = 0.0
     async with sl.connect(url, server_key=server_key) as me:
         me.send(Chat(text="hello"))
         async for snapshot in me.snapshots():
@@ -20,8 +21,8 @@ async def main(server_key: str, url: str = "sl://127.0.0.1:3565", *, steps: int 
             steps -= 1
             if steps <= 0:
                 print()
-                return east if snapshot.mine else 0.0
-    return 0.0
+                break
+    return east
 
 
 if __name__ == "__main__":

@@ -130,6 +130,19 @@ def test_whatever_changes_the_hash_has_a_line() -> None:
             assert bool(mine.diff(theirs)) == (mine.hash != theirs.hash) == (mine is not theirs)
 
 
+def test_whatever_changes_in_a_list_or_text_has_a_line() -> None:
+    three, two = sl.MaxLen(3), sl.MaxLen(2)
+    hints = [A[list[int], three], A[list[int], two], A[list[int], sl.Range(0, 9), three], A[list[bool], three], int,
+             A[list[A[str, three]], three], A[list[A[str, two]], three], A[list[A[str, three]], two], A[str, three],
+             A[list[sl.Vec2], three], A[list[sl.Vec3], three], A[list[sl.Vec2], sl.Unit(8), three]]
+    schemas = [sl.Schema([], [message("M", "reliable", x=hint)]) for hint in hints]
+    for mine in schemas:
+        for theirs in schemas:
+            assert bool(mine.diff(theirs)) == (mine.hash != theirs.hash) == (mine is not theirs)
+    assert schemas[0].diff(schemas[1]) == ["message M.x: elements changed 3 → 2"]
+    assert "message M.x: type changed list of int → int" in schemas[0].diff(schemas[4])
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format":1}', '{"format":2,"entities":[],"messages":[]}',
                                   '{"format":1,"entities":[{"name":"A"}],"messages":[]}', "[" * 100_000,
                                   '{"format":1,"entities":[],"messages":[],"more":1}'])
