@@ -3,9 +3,8 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import AUTHENTICATE, JOINED, LEFT
@@ -17,6 +16,7 @@ from shadowland.delivery import Deliveries, Delivery
 from shadowland.errors import ConfigError, ConnectError, ConnectionLost, DisconnectReason, TokenProblem
 from shadowland.identity import parse_public
 from shadowland.integrity import content_of
+from shadowland.measured import SessionStats, measured
 from shadowland.schema import Entity, Message, Schema, decode_one, encode_one
 from shadowland.server import known_classes
 from shadowland.tokens import parse_token
@@ -46,19 +46,6 @@ CAUSES = {
     DisconnectReason.NOT_AUTHENTICATED: "the server did not take the credentials",
     DisconnectReason.VERSION_MISMATCH: "the server speaks another version of the protocol; update the older side",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ClientStats:
-    """Measurements of the session; times in milliseconds, 0 while not measured."""
-
-    rtt_ms: float
-    jitter_ms: float
-    packets_in: int
-    packets_out: int
-    bytes_in: int
-    bytes_out: int
-    packets_lost: int
 
 
 class Client:
@@ -240,14 +227,9 @@ class Client:
         return self._view.snapshot() if self._view is not None and self._view.tick >= 0 else None
 
     @property
-    def stats(self) -> ClientStats:
+    def stats(self) -> SessionStats:
         """Measurements as they are now."""
-        table = self._endpoint.stats(self._handle)
-        if len(table) == 0:
-            return ClientStats(0.0, 0.0, 0, 0, 0, 0, 0)
-        row: Any = table[0]
-        counts = (int(row[name]) for name in ("packets_in", "packets_out", "bytes_in", "bytes_out", "packets_lost"))
-        return ClientStats(float(row["rtt_us"]) / 1000, float(row["rtt_variance_us"]) / 1000, *counts)
+        return measured(self._endpoint, self._handle)
 
     def wait(self) -> None:
         """Poll until the session is established; ConnectError says why it is not. For scripts; games just poll."""
@@ -320,7 +302,7 @@ class AsyncClient:
         return self.client.snapshot
 
     @property
-    def stats(self) -> ClientStats:
+    def stats(self) -> SessionStats:
         """As Client.stats."""
         return self.client.stats
 

@@ -14,6 +14,7 @@ from shadowland._core.base.records import AUTHENTICATE, EVENT_DTYPE, JOINED, LEF
 from shadowland._core.crypto.aead import NAMES
 from shadowland._core.endpoint import packing, players
 from shadowland._core.endpoint.endpoint import MTU_LIMIT, Endpoint
+from shadowland._core.endpoint.pace import budgets, pace, paced_us
 from shadowland._core.udp.socket import UdpSocket, monotonic_us
 from shadowland.admission import ADMISSION_LIMITS, Admission
 from shadowland.application import Application, Handler
@@ -177,10 +178,13 @@ class Server(Application):
         return f"sl://{f'[{host}]' if ':' in host else host}:{port} {self.identity.public_text}"
 
     def drain(self, until_us: int) -> None:
-        """Between ticks: take in packets as they come until the clock shows `until_us` (at least once)."""
+        """Between ticks, until the clock shows `until_us` (at least once): take packets in, send what waited."""
         while True:
             more = self._receive()
-            left = until_us - self._clock()
+            now = self._clock()
+            if 0 < paced_us(self.endpoint) <= now:
+                self._send_due(pace)
+            left = until_us - now
             if left <= 0:
                 return
             if more:                            # a flood must not hold a tick up: batch by batch
@@ -298,15 +302,21 @@ class Server(Application):
         observers = np.flatnonzero(self.players).astype(np.uint32)
         if len(observers) == 0:
             return
-        records, arena = self.world.replicate(observers, self.now_us)
+        now_us = self._clock()                  # handlers took their time
+        allowed = budgets(self.endpoint, observers, self.world.budget_bytes, now_us)
+        records, arena = self.world.replicate(observers, self.now_us, allowed)
         self.endpoint.queue(records, arena)
 
     def _flush(self) -> None:
+        self._send_due(Endpoint.outbound)
+
+    def _send_due(self, fill: Callable[[Endpoint, DatagramBatch, int], bool]) -> None:
+        """Send what `fill` puts into batches."""
         assert self._socket is not None
         done = False
         while not done:
             self._outgoing.clear()
-            done = self.endpoint.outbound(self._outgoing, self._clock())
+            done = fill(self.endpoint, self._outgoing, self._clock())
             while self._outgoing.count:
                 before = self._outgoing.count
                 self._socket.send(self._outgoing)

@@ -5,6 +5,7 @@ from shadowland._core.crypto.aead import NAMES
 from shadowland._core.endpoint import players
 from shadowland.delivery import Delivery
 from shadowland.errors import DisconnectReason, UsageError
+from shadowland.measured import SessionStats, measured
 from shadowland.schema import Message, encode_one
 
 if TYPE_CHECKING:
@@ -48,8 +49,12 @@ class Session:
     @property
     def rtt_ms(self) -> float:
         """Smoothed round-trip time in milliseconds; 0 while not measured."""
-        stats = self._server.endpoint.stats(self.handle)
-        return float(stats["rtt_us"][0]) / 1000 if len(stats) else 0.0
+        return self.stats.rtt_ms
+
+    @property
+    def stats(self) -> SessionStats:
+        """Measurements as they are now; all zero when the session is over. For all sessions at once: Endpoint.stats."""
+        return measured(self._server.endpoint, self.handle)
 
     @property
     def cipher(self) -> str:

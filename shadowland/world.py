@@ -152,8 +152,7 @@ class World:
         self._despawning: list[int] = []
         self._despawned: list[Callable[[NDArray[np.uint64]], object]] = []
         self._published: list[Callable[[int], object]] = []
-        self.budget_bytes = 2 * max_payload
-        self._budgets: NDArray[np.uint32] = np.full(observers, self.budget_bytes, np.uint32)
+        self.budget_bytes = 2 * max_payload     # most that an observer is sent in a tick, however fast its path is
 
     def __getitem__(self, cls: type[Some]) -> Columns[Some]:
         return Columns(self._table(cls))
@@ -296,7 +295,13 @@ class World:
             self._rows[int(moved) & 0xFFFFFFFF] = row
         table.count = last
 
-    def replicate(self, observers: NDArray[np.uint32], now_us: int = 0) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Make the snapshots of the tick published last for these observer slots: (records of MESSAGE_DTYPE, arena)."""
-        self.core.replicate(observers, self._budgets[:len(observers)], now_us)
+    def replicate(self, observers: NDArray[np.uint32], now_us: int = 0,
+                  budgets: NDArray[np.uint32] | None = None) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Make the snapshots of the tick published last for these observer slots: (records of MESSAGE_DTYPE, arena).
+
+        budgets: bytes that each may be sent now; by default `budget_bytes` for everyone.
+        """
+        if budgets is None:
+            budgets = np.full(len(observers), self.budget_bytes, np.uint32)
+        self.core.replicate(observers, budgets, now_us)
         return self.core.outbox

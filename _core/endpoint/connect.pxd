@@ -77,6 +77,7 @@ from shadowland._core.endpoint.handshake cimport (
     put16,
     put32,
 )
+from shadowland._core.endpoint.pace cimport pace_begin
 from shadowland._core.endpoint.rekey cimport rekey_arm
 from shadowland._core.endpoint.state cimport (
     MTU_LARGEST,
@@ -328,7 +329,7 @@ cdef inline void take_answer(EndpointState* state, Connection* connection, Attem
     mtu_begin(&connection.mtu_search, connection.mtu, state.limits.mtu_limit, now_us)
     connection.path_due_us = connection.mtu_search.due_us
     connection.last_received_us = now_us
-    connection.last_sent_us = now_us
+    pace_begin(state, connection, now_us)
     event_push(state, connection.handle, now_us, EVENT_JOINED, BYE_NONE, 0)
     mark_dirty(state, connection)
     connection_deadline(state, connection)

@@ -13,6 +13,8 @@ from shadowland._core.base.records cimport Address
 from shadowland._core.guard.guard cimport SessionBuckets
 from shadowland._core.session.ack cimport AckState
 from shadowland._core.session.channel cimport Claims
+from shadowland._core.session.clock cimport Clock
+from shadowland._core.session.congestion cimport Congestion
 from shadowland._core.session.epoch cimport Epochs
 from shadowland._core.session.mtu cimport MtuSearch
 from shadowland._core.session.path cimport PathPending
@@ -115,10 +117,13 @@ cdef struct Connection:
     uint16_t fragment_id
     uint32_t node_head          # chain of outbox nodes
     uint32_t node_tail
-    uint64_t pong_time
+    uint64_t pong_time          # of the ping to be answered, by the peer's clock
+    uint64_t pong_since_us      # when it arrived
+    uint64_t ping_sent_us       # of the ping that waits for its answer, 0 none
     uint64_t last_received_us
-    uint64_t last_sent_us
     uint64_t path_due_us        # when path_step has something to do (challenges, probes of the MTU), 0: never
+    uint64_t ping_due_us
+    uint64_t ping_gap_us        # doubles up to ping_us
     uint64_t close_due_us
     uint64_t forget_us          # CLOSING: when the keys go
     uint32_t inbox_turn         # the endpoint's, when the two below began
@@ -131,7 +136,7 @@ cdef struct Connection:
     uint64_t packets_out
     uint64_t bytes_in
     uint64_t bytes_out
-    uint64_t clock_offset_us    # peer's clock less ours, by the last PONG
+    Clock clock
     uint32_t build              # server: what the client says it is
     uint8_t exporter[32]        # key for what proves something of this session
     uint32_t peer_tick          # client: the server's tick when it accepted
@@ -145,6 +150,12 @@ cdef struct Connection:
     AckState ack
     Latest latest
     Inputs inputs
+    Congestion congestion
+    uint64_t unit_turn_us       # when reliable data may leave also without credit
+    uint64_t unanswered_us      # of the oldest packet, or the newest acknowledgment since, that waits for an answer
+    uint64_t silent_sent_us     # last snapshot since the peer acknowledges nothing
+    uint32_t saved_bytes        # the snapshots' quarter, as long as it is too little for one
+    uint32_t waiting_bytes      # queued frames
     Recovery recovery
     Claims claims               # of the slab, for both directions
     ReliableSend send

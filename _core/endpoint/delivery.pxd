@@ -33,7 +33,15 @@ from shadowland._core.endpoint.connection cimport (
 from shadowland._core.endpoint.state cimport ROLE_CLIENT, ROLE_SERVER, EndpointState, event_push
 from shadowland._core.endpoint.table cimport table_remove
 from shadowland._core.endpoint.trust cimport Credentials
-from shadowland._core.session.ack cimport AckBlock, ack_confirm
+from shadowland._core.session.ack cimport ACK_DELAY_MOST_US, AckBlock, ack_confirm
+from shadowland._core.session.congestion cimport (
+    congestion_acked,
+    congestion_collapse,
+    congestion_late,
+    congestion_look,
+    congestion_lost,
+    congestion_sample,
+)
 from shadowland._core.session.epoch cimport EPOCH_GRACE, EPOCH_SETTLED
 from shadowland._core.session.fragment cimport fragments_forget
 from shadowland._core.session.mtu cimport MTU_LOWEST, mtu_pass_lost, mtu_probe_acked, mtu_probe_lost
@@ -50,7 +58,9 @@ from shadowland._core.session.recovery cimport (
     SentPacket,
     recovery_deadline,
     recovery_landed,
+    recovery_late,
     recovery_next_lost,
+    recovery_persistent,
     recovery_sample,
     recovery_slot,
 )
@@ -104,9 +114,15 @@ cdef inline void long_acked(Connection* connection, const SentPacket* packet, ui
     else:
         connection.mtu_search.passes = 0
 
+cdef inline bint of_this_path(const Connection* connection, const SentPacket* packet) noexcept nogil:
+    """Whether the loss of `packet` says something of the load of the path that the session has now."""
+    return not packet.flags & SENT_APART and packet.sequence >= connection.recovery.path_first
+
 cdef inline void packet_lost(EndpointState* state, Connection* connection, SentPacket* packet,
                              uint64_t now_us) noexcept nogil:
     recovery_landed(&connection.recovery, packet, SENT_LOST)
+    if of_this_path(connection, packet):
+        congestion_lost(&connection.congestion)
     if packet.flags & SENT_CONFIRM and not connection.confirmed:
         connection.want |= WANT_CONFIRM
         mark_dirty(state, connection)
@@ -121,6 +137,7 @@ cdef inline void packet_lost(EndpointState* state, Connection* connection, SentP
 cdef inline void packet_acked(EndpointState* state, Connection* connection, SentPacket* packet,
                               uint64_t now_us) noexcept nogil:
     recovery_landed(&connection.recovery, packet, SENT_ACKED)
+    congestion_acked(&connection.congestion, packet.size)
     if packet.size > MTU_LOWEST:
         long_acked(connection, packet, now_us)
     if packet.flags & SENT_ACKS:
@@ -135,20 +152,36 @@ cdef inline void packet_acked(EndpointState* state, Connection* connection, Sent
     if packet.token:
         event_push(state, connection.handle, now_us, EVENT_SNAPSHOT_ACKED, BYE_NONE, packet.token)
 
+cdef inline void packet_late(EndpointState* state, Connection* connection, SentPacket* packet,
+                             uint64_t now_us) noexcept nogil:
+    """Declared lost too early: it arrived, and its units need not go again. Its snapshot stays lost, as was told."""
+    recovery_late(&connection.recovery, packet)
+    if of_this_path(connection, packet):
+        congestion_late(&connection.congestion)
+    if packet.unit_count:
+        units_acked(state, connection, packet, now_us)
+
 cdef inline void detect_losses(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
-    cdef uint64_t cursor = connection.recovery.oldest
+    cdef uint64_t cursor = connection.recovery.oldest, first = 0, last = 0
+    cdef bint some = False
     cdef SentPacket* packet
     cdef bint long_lost = False
     while True:
         packet = recovery_next_lost(&connection.recovery, &cursor, now_us)
         if packet == NULL:
             break
-        long_lost = long_lost or (packet.size > MTU_LOWEST and not packet.flags & SENT_APART
-                                  and packet.sequence >= connection.recovery.path_first)
+        long_lost = long_lost or (packet.size > MTU_LOWEST and of_this_path(connection, packet))
         packet_lost(state, connection, packet, now_us)
+        if packet.flags & SENT_ELICITING and of_this_path(connection, packet):
+            first = first if some else packet.sequence
+            last, some = packet.sequence, True
     if long_lost:
         connection.mtu = mtu_pass_lost(&connection.mtu_search, connection.mtu, now_us)
         path_wake(connection, connection.mtu_search.due_us)
+    if some and recovery_persistent(&connection.recovery, first, last, connection.peer_ack_delay_us):
+        congestion_collapse(&connection.congestion, <uint64_t>2000000 * connection.mtu
+                            // connection.recovery.smoothed_rtt_us, now_us)
+        connection.recovery.min_rtt_us = connection.recovery.latest_rtt_us      # RFC 9002 5.2
 
 cdef inline int read_acks(EndpointState* state, Connection* connection, const AckBlock* block,
                           uint64_t now_us) noexcept nogil:
@@ -167,8 +200,8 @@ cdef inline int read_acks(EndpointState* state, Connection* connection, const Ac
         sample = now_us - packet.time_us
         eliciting = packet.flags & SENT_ELICITING
         packet_acked(state, connection, packet, now_us)
-    elif packet != NULL and packet.state == SENT_LOST and packet.unit_count:
-        units_acked(state, connection, packet, now_us)
+    elif packet != NULL and packet.state == SENT_LOST:
+        packet_late(state, connection, packet, now_us)
     for byte in range(block.bytes):
         if block.bits[byte] == 0:
             continue
@@ -182,21 +215,25 @@ cdef inline int read_acks(EndpointState* state, Connection* connection, const Ac
             if packet.state == SENT_IN_FLIGHT:
                 eliciting |= packet.flags & SENT_ELICITING
                 packet_acked(state, connection, packet, now_us)
-            elif packet.state == SENT_LOST and packet.unit_count:
-                # Declared lost too early: its units need not go again.
-                units_acked(state, connection, packet, now_us)
-                packet.unit_count = 0
+            elif packet.state == SENT_LOST:
+                packet_late(state, connection, packet, now_us)
     if not connection.recovery.acked_some or block.newest > connection.recovery.largest_acked:
         connection.recovery.largest_acked = block.newest
         connection.recovery.acked_some = True
     if fresh and eliciting:                         # RFC 9002 5.1
+        # A full field does not say how long it was; mostly the first acknowledgment was lost. It tells of no queue.
+        if delay_us < ACK_DELAY_MOST_US:
+            congestion_sample(&connection.congestion, sample - delay_us if sample > delay_us else 0, now_us)
         if delay_us > connection.peer_ack_delay_us:
             delay_us = connection.peer_ack_delay_us
         recovery_sample(&connection.recovery, sample, delay_us)
     if eliciting:                                   # RFC 9002 6.2.1
         connection.recovery.pto_count = 0
         connection.want &= <uint8_t>~WANT_PROBE
+        connection.unanswered_us = now_us
     detect_losses(state, connection, now_us)
+    if fresh:
+        congestion_look(&connection.congestion, block.newest, connection.recovery.next_sequence, now_us)
     if reliable_wants(&connection.send, &state.slab):
         mark_dirty(state, connection)               # the window moved: units that waited behind it may go
     return BYE_NONE
@@ -230,7 +267,7 @@ cdef inline void connection_deadline(EndpointState* state, const Connection* con
         state.deadlines[handle_slot(connection.handle)] = 1
         return
     due = connection.last_received_us + silence_limit(state, connection)
-    candidate = connection.last_sent_us + state.limits.ping_us
+    candidate = connection.ping_due_us
     if candidate < due:
         due = candidate
     candidate = recovery_deadline(&connection.recovery, connection.peer_ack_delay_us)
@@ -244,6 +281,9 @@ cdef inline void connection_deadline(EndpointState* state, const Connection* con
     if connection.rekey.held and connection.epochs.state == EPOCH_SETTLED:
         due = 1                                     # with the next pass that has the time
     candidate = connection.ack.deadline_us
+    if candidate != 0 and candidate < due:
+        due = candidate
+    candidate = state.paces[handle_slot(connection.handle)]
     if candidate != 0 and candidate < due:
         due = candidate
     state.deadlines[handle_slot(connection.handle)] = due
@@ -278,6 +318,7 @@ cdef inline void connection_release(EndpointState* state, Connection* connection
     connection.state = STATE_FREE
     state.deadlines[slot] = 0
     state.dirty[slot] = 0
+    state.paces[slot] = 0
     state.next_free[slot] = state.free_slot
     state.free_slot = slot
     state.live -= 1

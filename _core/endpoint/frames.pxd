@@ -66,6 +66,7 @@ from shadowland._core.endpoint.state cimport (
     inbox_undo,
     reason_of,
 )
+from shadowland._core.session.clock cimport clock_sample
 from shadowland._core.session.fragment cimport (
     FRAGMENT_BAD,
     FRAGMENT_COMPLETE,
@@ -184,16 +185,22 @@ cdef inline uint64_t get_u64(const uint8_t* data) noexcept nogil:
 
 cdef inline int read_control(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
                              uint64_t now_us) noexcept nogil:
+    cdef uint64_t pinged
     if length == 1 and data[0] == CONTROL_CONFIRM:
         return FRAME_ELICITS
     if length == 9 and data[0] == CONTROL_PING:
         connection.pong_time = get_u64(data + 1)
+        connection.pong_since_us = now_us
         connection.want |= WANT_PONG
         mark_dirty(state, connection)
         return FRAME_ELICITS
     if length == 17 and data[0] == CONTROL_PONG:
-        # Half a round trip ago the peer's clock showed this; modulo 2**64, as clocks may start anywhere.
-        connection.clock_offset_us = get_u64(data + 9) + connection.recovery.smoothed_rtt_us // 2 - now_us
+        # The time of our ping, put forward by as long as the answer waited: what is missing to now is the round trip.
+        pinged = get_u64(data + 1)
+        if connection.ping_sent_us != 0 and connection.ping_sent_us <= pinged <= now_us:
+            clock_sample(&connection.clock, get_u64(data + 9) + (now_us - pinged) // 2 - now_us, now_us - pinged,
+                         now_us)
+            connection.ping_sent_us = 0
         return FRAME_ELICITS
     if length == 9 and (data[0] == CONTROL_PATH_CHALLENGE or data[0] == CONTROL_PATH_RESPONSE):
         if (data[0] == CONTROL_PATH_CHALLENGE) == (state.role == ROLE_SERVER):

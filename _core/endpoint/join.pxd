@@ -21,6 +21,7 @@ from shadowland._core.crypto.aead cimport aead_open
 from shadowland._core.endpoint.connection cimport STATE_LIVE, Connection, handle_slot
 from shadowland._core.endpoint.delivery cimport connection_close, connection_deadline
 from shadowland._core.endpoint.halfopen cimport half_open_free
+from shadowland._core.endpoint.pace cimport pace_begin
 from shadowland._core.endpoint.rekey cimport rekey_arm
 from shadowland._core.endpoint.state cimport HALF_ACCEPTED, EndpointState, HalfOpen, connection_take, drop, event_push
 from shadowland._core.endpoint.table cimport table_insert, table_remove
@@ -62,7 +63,7 @@ cdef inline Connection* half_open_promote(EndpointState* state, uint32_t index, 
     connection.idle_timeout_us = state.limits.idle_timeout_us
     rekey_arm(state, connection, now_us)
     connection.last_received_us = now_us
-    connection.last_sent_us = now_us
+    pace_begin(state, connection, now_us)
     spend_ephemeral(state, half.echo)
     claim_move(&state.trust, index, handle_slot(connection.handle))
     half_open_free(state, index)

@@ -29,9 +29,10 @@ cdef inline bint state_allocate(EndpointState* state) noexcept nogil:
     state.next_free = <uint32_t*>calloc(capacity, sizeof(uint32_t))
     state.deadlines = <uint64_t*>calloc(capacity, sizeof(uint64_t))
     state.dirty = <uint8_t*>calloc(capacity, 1)
+    state.paces = <uint64_t*>calloc(capacity, sizeof(uint64_t))
     state.nodes = <OutboxNode*>calloc(state.limits.outbox_nodes, sizeof(OutboxNode))
     fine = (state.connections != NULL and state.next_free != NULL and state.deadlines != NULL
-            and state.dirty != NULL and state.nodes != NULL)
+            and state.dirty != NULL and state.paces != NULL and state.nodes != NULL)
     if state.role == ROLE_SERVER:
         state.halves = <HalfOpen*>calloc(state.limits.half_open_capacity, sizeof(HalfOpen))
         state.spent_ring = <uint64_t*>calloc(SPENT_POSITIONS, sizeof(uint64_t))
@@ -64,6 +65,7 @@ cdef inline void state_free(EndpointState* state) noexcept nogil:
     free(state.next_free)
     free(state.deadlines)
     free(state.dirty)
+    free(state.paces)
     free(state.nodes)
     free(state.halves)
     free(state.spent_ring)

@@ -48,11 +48,13 @@ from shadowland._core.endpoint.delivery cimport (
     packet_lost,
     silence_limit,
 )
+from shadowland._core.endpoint.pace cimport inputs_turn, pace_sent, pace_wait, units_fit, units_turn
 from shadowland._core.endpoint.path cimport path_step
 from shadowland._core.endpoint.rekey cimport rekey_pass, rekey_step
 from shadowland._core.endpoint.state cimport ROLE_CLIENT, EndpointState, OutboxNode, count_fragments
 from shadowland._core.endpoint.units cimport put_length, put_units
 from shadowland._core.session.ack cimport ack_pack
+from shadowland._core.session.congestion cimport congestion_refill
 from shadowland._core.session.fragment cimport fragments_sweep
 from shadowland._core.session.mtu cimport MTU_LOWEST
 from shadowland._core.session.recovery cimport (
@@ -60,15 +62,15 @@ from shadowland._core.session.recovery cimport (
     SENT_CONFIRM,
     SENT_ELICITING,
     SENT_IN_FLIGHT,
-    SENT_POSITIONS,
     SentPacket,
     recovery_evicted,
     recovery_first,
+    recovery_mark,
     recovery_pto,
     recovery_sent,
     recovery_slot,
 )
-from shadowland._core.session.sending cimport reliable_probe, reliable_wants
+from shadowland._core.session.sending cimport reliable_probe
 from shadowland._core.wire.header cimport HEADER_SIZE, Header, header_pack
 
 cdef enum:
@@ -94,13 +96,14 @@ cdef inline uint32_t put_control(Connection* connection, uint8_t* out, SentPacke
         packet.flags |= SENT_ELICITING | SENT_CONFIRM
     if connection.want & WANT_PONG:
         out[at], out[at + 1], out[at + 2] = 18, CHANNEL_CONTROL, CONTROL_PONG
-        put_u64(out + at + 3, connection.pong_time)
+        put_u64(out + at + 3, connection.pong_time + (now_us - connection.pong_since_us))
         put_u64(out + at + 11, now_us)
         at += 19
         packet.flags |= SENT_ELICITING
     if connection.want & WANT_PING:
         out[at], out[at + 1], out[at + 2] = 10, CHANNEL_CONTROL, CONTROL_PING
         put_u64(out + at + 3, now_us)
+        connection.ping_sent_us = now_us
         at += 11
         packet.flags |= SENT_ELICITING
     connection.want &= <uint8_t>~(WANT_CONFIRM | WANT_PONG | WANT_PING)
@@ -166,6 +169,7 @@ cdef inline uint32_t put_nodes(EndpointState* state, Connection* connection, uin
         connection.node_head = node.next
     if connection.node_head == <uint32_t>NODE_NONE:
         connection.node_tail = <uint32_t>NODE_NONE
+        connection.waiting_bytes = 0
     return at
 
 cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch* batch, uint64_t now_us,
@@ -201,7 +205,7 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
         # A fresh input goes before reliable data, a repeated one after it: otherwise one of the two could starve.
         if connection.want & WANT_INPUT:
             at += put_inputs(connection, data + at, end - at, &packet)
-        if connection.recovery.eliciting_in_flight < SENT_POSITIONS - 16:
+        if connection.want & WANT_PROBE or (units_fit(state, connection) and units_turn(connection, now_us)):
             at += put_units(state, connection, data + at, end - at, &packet)
         if state.role == ROLE_CLIENT and packet.input_count == 0:
             at += put_inputs(connection, data + at, end - at, &packet)
@@ -219,12 +223,13 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
     aead_seal(&connection.epochs.send, connection.id, header.sequence, data, HEADER_SIZE, data + HEADER_SIZE,
               at - HEADER_SIZE)
     packet.size = <uint16_t>(at + connection.epochs.send.tag_size)
+    if packet.flags & SENT_ELICITING:
+        pace_sent(connection, packet.size, packet.unit_count, now_us)
     recovery_sent(&connection.recovery, &packet, now_us)
     datagram.length = packet.size
     datagram.remote = connection.remote
     datagram.local = connection.local
     batch.count += 1
-    connection.last_sent_us = now_us
     connection.packets_out += 1
     connection.bytes_out += packet.size
     state.sent += 1
@@ -232,12 +237,13 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
     return PACKET_ELICITING if packet.flags & SENT_ELICITING else PACKET_ACK_ONLY
 
 cdef inline bint wants_packet(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
-    if connection.want or connection.node_head != <uint32_t>NODE_NONE:
+    if connection.want & ~<uint8_t>WANT_INPUT or connection.node_head != <uint32_t>NODE_NONE:
+        return True
+    if connection.want & WANT_INPUT and inputs_turn(connection):
         return True
     if connection.ack.deadline_us != 0 and connection.ack.deadline_us <= now_us:
         return True
-    return (connection.recovery.eliciting_in_flight < SENT_POSITIONS - 16
-            and reliable_wants(&connection.send, &state.slab))
+    return units_turn(connection, now_us) and units_fit(state, connection)
 
 cdef inline void probe(EndpointState* state, Connection* connection, uint64_t now_us) noexcept nogil:
     """The probe timeout struck: the oldest units go again, and something that elicits is sent (RFC 9002 6.2.4)."""
@@ -268,10 +274,15 @@ cdef inline void run_timers(EndpointState* state, Connection* connection, uint64
     probe_us = connection.recovery.last_eliciting_us + recovery_pto(&connection.recovery, connection.peer_ack_delay_us)
     if connection.recovery.loss_time_us != 0 and connection.recovery.loss_time_us <= now_us:
         detect_losses(state, connection, now_us)
-    elif connection.recovery.eliciting_in_flight > 0 and probe_us <= now_us:
+    elif connection.recovery.loss_time_us == 0 and connection.recovery.eliciting_in_flight > 0 and probe_us <= now_us:
         probe(state, connection, now_us)
-    if now_us >= connection.last_sent_us + state.limits.ping_us:
+    if now_us >= connection.ping_due_us:
         connection.want |= WANT_PING
+        recovery_mark(&connection.recovery)
+        connection.ping_due_us = now_us + connection.ping_gap_us
+        connection.ping_gap_us *= 2
+        if connection.ping_gap_us > state.limits.ping_us:
+            connection.ping_gap_us = state.limits.ping_us
 
 cdef inline bint flush_connection(EndpointState* state, Connection* connection, Batch* batch,
                                   uint64_t now_us) noexcept nogil:
@@ -307,6 +318,7 @@ cdef inline bint flush_connection(EndpointState* state, Connection* connection, 
     rekey_step(state, connection, now_us)
     if connection.state != STATE_LIVE:
         return True
+    congestion_refill(&connection.congestion, now_us)
     while wants_packet(state, connection, now_us):
         if packets >= FLUSH_PACKETS and connection.node_head == <uint32_t>NODE_NONE:
             mark_dirty(state, connection)           # the rest of the reliable units goes with the next pass
@@ -319,12 +331,30 @@ cdef inline bint flush_connection(EndpointState* state, Connection* connection, 
             break
         packets += 1
     state.dirty[slot] = 0
+    pace_wait(state, connection, now_us)
     connection_deadline(state, connection)
+    return True
+
+cdef inline bint endpoint_pace(EndpointState* state, Batch* batch, uint64_t now_us) noexcept nogil:
+    """Between two ticks: what waited for its turn. False when `batch` is full."""
+    cdef uint32_t slot
+    cdef uint64_t next_us = 0
+    if state.paced_us == 0 or now_us < state.paced_us or state.sweeping:
+        return True
+    for slot in range(state.high_water):
+        if state.paces[slot] == 0:
+            continue
+        if state.paces[slot] <= now_us and not flush_connection(state, &state.connections[slot], batch, now_us):
+            return False                            # paced_us still says now
+        if state.paces[slot] != 0 and (next_us == 0 or state.paces[slot] < next_us):
+            next_us = state.paces[slot]
+    state.paced_us = next_us
     return True
 
 cdef inline bint endpoint_outbound(EndpointState* state, Batch* batch, uint64_t now_us) noexcept nogil:
     """Fill `batch`; True when everything due was put in, False when it is full and must be called again."""
     cdef uint32_t slot
+    state.clock_us = now_us
     if not state.sweeping:
         state.sweep = 0
         state.sweeping = True

@@ -27,6 +27,7 @@ from shadowland._core.endpoint.connection cimport (
 )
 from shadowland._core.endpoint.delivery cimport mark_dirty, packet_lost
 from shadowland._core.endpoint.state cimport MTU_DEFAULT, EndpointState, drop_message, event_push
+from shadowland._core.session.congestion cimport congestion_restart
 from shadowland._core.session.mtu cimport MTU_PROBE_US, mtu_begin, mtu_due, mtu_probe_sent
 from shadowland._core.session.path cimport (
     PATH_BUSY,
@@ -164,6 +165,7 @@ cdef inline void path_move(EndpointState* state, Connection* connection, uint64_
         if connection.mtu > MTU_DEFAULT:
             connection.mtu = MTU_DEFAULT
         mtu_begin(&connection.mtu_search, connection.mtu, state.limits.mtu_limit, now_us)
+        congestion_restart(&connection.congestion, connection.recovery.next_sequence, now_us)
         if sample_us != 0:
             recovery_sample(&connection.recovery, sample_us, 0)
     # What left meanwhile went to where nobody was: the silence says nothing of this path, and the acknowledgment of one

@@ -32,6 +32,7 @@ from shadowland._core.endpoint.connection cimport (
     input_push,
 )
 from shadowland._core.endpoint.delivery cimport mark_dirty
+from shadowland._core.endpoint.pace cimport unreliable_admitted
 from shadowland._core.endpoint.sizes cimport CONTROL_MOST, LATEST_LIMIT, SNAPSHOT_LIMIT, UNRELIABLE_LIMIT
 from shadowland._core.endpoint.state cimport (
     MTU_MINIMUM,
@@ -71,6 +72,7 @@ cdef inline uint8_t* node_push(EndpointState* state, Connection* connection, uin
     node.kind = kind
     state.node_count += 1
     state.outbox_used += node.length
+    connection.waiting_bytes += node.length
     if connection.node_tail == <uint32_t>NODE_NONE:
         connection.node_head = index
     else:
@@ -169,6 +171,8 @@ cdef inline int queue_message(EndpointState* state, Connection* connection, uint
         return QUEUE_BAD_CHANNEL
     if length > (LATEST_LIMIT if channel == CHANNEL_LATEST else UNRELIABLE_LIMIT):
         return QUEUE_TOO_LONG
+    if not unreliable_admitted(state, connection):
+        return QUEUE_NO_ROOM
     packed = packer_pack(&state.packer, kind, payload, length)
     if packed:
         head, payload, length = channel | HEAD_COMPRESSED, state.packer.buffer, packed

@@ -151,6 +151,8 @@ cdef struct EndpointState:
     uint32_t* next_free
     uint64_t* deadlines         # per slot: when outbound must look at it, 0 never
     uint8_t* dirty              # per slot: something waits to be sent now
+    uint64_t* paces             # per slot: when what waits for its turn may leave, 0 nothing waits
+    uint64_t paced_us           # none of them is earlier, 0 none
     Table sessions              # id (server), id and address (client) -> slot, or half-open index | HALF_BIT
     Table echoes                # echo -> half-open index (server) or attempt (client)
     Table spent                 # server: ephemerals that became sessions, so that a replayed CONNECT gets nothing
@@ -168,7 +170,7 @@ cdef struct EndpointState:
     uint32_t inbox_count
     uint32_t inbox_used
     uint32_t inbox_turn         # how often it was emptied, modulo 2**32
-    uint64_t clock_us           # the time of the last inbound call
+    uint64_t clock_us           # the time of the last inbound or outbound call
     const Datagram* current     # the one that is being read, valid inside the inbound call
     bint stalled                # a whole reliable message or what became of one waits for room in inbox or events
     Packer packer

@@ -4,10 +4,12 @@ Owner    The caller, of the records.
 Limit    One fixed record a session; stats.pyx compares its size with STATS_DTYPE at import.
 Threads  As its endpoint.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from shadowland._core.endpoint.connection cimport Connection
 from shadowland._core.endpoint.state cimport EndpointState
+from shadowland._core.session.clock cimport clock_offset
+from shadowland._core.session.recovery cimport recovery_loss_ppm
 
 cdef struct StatsRecord:
     uint64_t connection
@@ -27,6 +29,12 @@ cdef struct StatsRecord:
     uint32_t moves
     uint32_t suite
     uint32_t epoch
+    uint64_t rate_bytes_per_s
+    uint64_t queue_us
+    uint64_t jitter_us
+    uint64_t bytes_in_flight
+    uint64_t loss_ppm
+    int64_t clock_drift_ppb
 
 cdef inline void fill_stats(StatsRecord* out, const Connection* connection) noexcept nogil:
     """Copy what is measured of one connection."""
@@ -40,13 +48,19 @@ cdef inline void fill_stats(StatsRecord* out, const Connection* connection) noex
     out.bytes_out = connection.bytes_out
     out.packets_lost = connection.recovery.lost_packets
     out.packets_acked = connection.recovery.acked_packets
-    out.clock_offset_us = connection.clock_offset_us
+    out.clock_offset_us = clock_offset(&connection.clock)
+    out.clock_drift_ppb = connection.clock.drift_ppb
     out.units_waiting = <uint32_t>(connection.send.next - connection.send.base) + connection.send.uncut
     out.inputs_waiting = connection.inputs.depth
     out.mtu = connection.mtu
     out.moves = connection.moves
     out.suite = connection.epochs.suite
     out.epoch = connection.epochs.chain.epoch
+    out.rate_bytes_per_s = connection.congestion.rate
+    out.queue_us = connection.congestion.queue_us
+    out.jitter_us = connection.congestion.jitter16_us // 16
+    out.bytes_in_flight = connection.recovery.bytes_in_flight
+    out.loss_ppm = recovery_loss_ppm(&connection.recovery)
 
 cdef object stats_table(EndpointState* state, object handle)
 cdef dict counters_of(EndpointState* state)

@@ -22,6 +22,7 @@ cdef enum:
     ACK_WORD_MASK = ACK_WORDS - 1
     ACK_BLOCK_MAX = 2 + 4 + 1 + ACK_POSITIONS // 8
     ACK_DELAY_UNIT_US = 256
+    ACK_DELAY_MOST_US = 255 * ACK_DELAY_UNIT_US     # the field is full
 
 cdef struct AckLate:
     uint64_t lowest             # the floor may not pass it ...

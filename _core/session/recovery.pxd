@@ -18,6 +18,7 @@ cdef enum:
     INITIAL_RTT_US = 333000                         # RFC 9002 6.2.2
     PTO_BACKOFF_LIMIT = 6
     PTO_LONGEST_US = 1000000                        # with backoff; one without may be longer
+    PERSISTENT_TIMEOUTS = 3                         # RFC 9002 7.6.1
 
     SENT_FREE = 0
     SENT_IN_FLIGHT = 1
@@ -56,6 +57,8 @@ cdef struct Recovery:
     uint64_t bytes_in_flight
     uint64_t lost_packets
     uint64_t acked_packets
+    uint64_t lost_marks[2]      # lost_packets and acked_packets at the two last marks, the newer first
+    uint64_t acked_marks[2]
     uint64_t smoothed_rtt_us    # 0: no sample yet
     uint64_t rtt_variance_us
     uint64_t min_rtt_us
@@ -203,3 +206,38 @@ cdef inline SentPacket* recovery_next_lost(Recovery* recovery, uint64_t* cursor,
         if recovery.loss_time_us == 0 or due < recovery.loss_time_us:
             recovery.loss_time_us = due
     return NULL
+
+cdef inline bint recovery_persistent(Recovery* recovery, uint64_t first, uint64_t last,
+                                     uint64_t max_ack_delay_us) noexcept nogil:
+    """RFC 9002 7.6: the lost packets `first` to `last` span three probe timeouts, and none between them arrived."""
+    cdef SentPacket* begin = recovery_slot(recovery, first)
+    cdef SentPacket* end = recovery_slot(recovery, last)
+    cdef SentPacket* packet
+    if recovery.smoothed_rtt_us == 0 or begin == NULL or end == NULL or \
+            end.time_us - begin.time_us <= PERSISTENT_TIMEOUTS * recovery_pto_first(recovery, max_ack_delay_us):
+        return False
+    while first < last:
+        packet = recovery_slot(recovery, first)
+        if packet != NULL and packet.state == SENT_ACKED:
+            return False
+        first += 1
+    return True
+
+cdef inline void recovery_mark(Recovery* recovery) noexcept nogil:
+    """Begin a new window of losses; call every few seconds."""
+    recovery.lost_marks[1], recovery.acked_marks[1] = recovery.lost_marks[0], recovery.acked_marks[0]
+    recovery.lost_marks[0], recovery.acked_marks[0] = recovery.lost_packets, recovery.acked_packets
+
+cdef inline void recovery_late(Recovery* recovery, SentPacket* packet) noexcept nogil:
+    """A packet that counted as lost was acknowledged after all."""
+    packet.state = SENT_ACKED
+    recovery.lost_packets -= not packet.flags & SENT_APART
+    recovery.acked_packets += 1
+
+cdef inline uint64_t recovery_loss_ppm(const Recovery* recovery) noexcept nogil:
+    """Lost packets per million since the mark before last."""
+    cdef uint64_t lost = recovery.lost_packets - recovery.lost_marks[1]
+    cdef uint64_t packets = lost + recovery.acked_packets - recovery.acked_marks[1]
+    if recovery.lost_packets < recovery.lost_marks[1] or packets == 0:
+        return 0                                    # so many came late that there were fewer than nothing
+    return lost * 1000000 // packets

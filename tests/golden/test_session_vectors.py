@@ -16,6 +16,7 @@ HANDSHAKES: dict[str, Any] = FILES["handshake.json"]
 SESSIONS: dict[str, Any] = FILES["session.json"]
 hexed = bytes.fromhex
 SERVER, CLIENT = session_vectors.SERVER, session_vectors.CLIENT
+QUIET_US = 100 * SECOND             # between pings: the transcripts hold none
 
 
 def test_the_files_are_what_the_reference_writes() -> None:
@@ -28,10 +29,10 @@ def desks(schema_hash: int, suites: int = 1) -> tuple[Desk, Desk]:
     server = Desk(Endpoint("server", capacity=4, seed=hexed(given["server_seed"]),
                            identity_secret=hexed(given["static_private"]), schema_hash=given["server_schema_hash"],
                            schema_classes=tuple((one, digest) for one, digest in given["server_classes"]),
-                           cipher=cipher),
+                           cipher=cipher, ping_us=QUIET_US),
                   given["now_us"])
     client = Desk(Endpoint("client", capacity=4, seed=hexed(given["client_seed"]), schema_hash=schema_hash,
-                           cipher=cipher), given["now_us"])
+                           cipher=cipher, ping_us=QUIET_US), given["now_us"])
     client.endpoint.connect(SERVER, hexed(given["static_public"]), client.now_us)
     return server, client
 

@@ -16,7 +16,8 @@ Live = tuple[Desk, protocol.Sealed]
 @pytest.fixture
 def live() -> Live:
     """A session whose server looks for up to 1,472 bytes."""
-    desk = Desk(Endpoint("server", capacity=4, seed=b"s" * 32, identity_secret=IDENTITY, schema_hash=7, mtu_limit=1472))
+    desk = Desk(Endpoint("server", capacity=4, seed=b"s" * 32, identity_secret=IDENTITY, schema_hash=7, mtu_limit=1472,
+                         ping_us=100 * SECOND))             # the first after five
     return desk, joined(desk, reference_client())
 
 

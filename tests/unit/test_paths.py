@@ -282,14 +282,14 @@ def test_only_a_change_of_the_port_keeps_the_round_trip(live: Live) -> None:
     session.receive(datagram)
     desk.give(session.packet(b"\0\1y"))
     assert desk.endpoint.stats(handle)["rtt_us"][0] == 80_000
-    for source, least in ((OTHER_PORT, 80_000), (STRANGER, 30_000)):
+    for source, kept in ((OTHER_PORT, True), (STRANGER, False)):
         desk.now_us += SECOND
         desk.give(hello(session), source)
         token = challenges(desk, session)[source]
         desk.now_us += 30_000
         respond(desk, session, token, source)
         assert desk.endpoint.remote(handle) == source
-        assert desk.endpoint.stats(handle)["min_rtt_us"][0] == least
+        assert (desk.endpoint.stats(handle)["rtt_us"][0] > 60_000) == kept      # a ping's round trip moved it by 1/8
 
 
 def test_the_acknowledgment_of_what_left_over_the_old_path_measures_nothing_of_the_new_one(live: Live) -> None:

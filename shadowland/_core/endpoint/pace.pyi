@@ -1,0 +1,9 @@
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from shadowland._core.base.batch import DatagramBatch
+from shadowland._core.endpoint.endpoint import Endpoint
+
+def budgets(endpoint: Endpoint, slots: ArrayLike, most: int, now_us: int) -> NDArray[np.uint32]: ...
+def pace(endpoint: Endpoint, batch: DatagramBatch, now_us: int) -> bool: ...
+def paced_us(endpoint: Endpoint) -> int: ...

@@ -1,0 +1,9 @@
+from typing import final
+
+@final
+class PeerClock:
+    def sample(self, offset_us: int, rtt_us: int, now_us: int) -> None: ...
+    @property
+    def offset_us(self) -> int: ...
+    @property
+    def drift_ppb(self) -> int: ...
