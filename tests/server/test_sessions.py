@@ -118,7 +118,50 @@ def test_another_schema_is_refused_with_what_differs() -> None:
         with sl.Client(url, app.identity.public_text, schema=other) as me:
             me.wait()
     assert refusal.value.reason == sl.DisconnectReason.SCHEMA_MISMATCH
-    assert "schema" in str(refusal.value)
+    assert "message Other: the other side has none like it (here: number int 0..10)" in str(refusal.value)
+
+
+def test_a_class_that_is_declared_otherwise_is_named_with_its_fields() -> None:
+    app = world()
+    walker = type("Walker", (sl.Entity,), {"__annotations__": {"gold": A[int, sl.Range(0, 9)]}})
+    with running(app) as url, pytest.raises(sl.ConnectError) as refusal:
+        with sl.Client(url, app.identity.public_text, schema=sl.Schema([walker], [Say])) as me:
+            me.wait()
+    assert "entity Walker: is declared otherwise on the other side (here: gold int 0..9)" in str(refusal.value)
+
+
+class Route(sl.Message, channel="reliable"):
+    points: A[list[sl.Vec2], sl.Quantized(step=0.5), sl.MaxLen(200)] = []
+    names: A[list[A[str, sl.MaxLen(20)]], sl.MaxLen(8)] = []
+
+
+def test_lists_travel_both_ways_by_handler_and_in_columns() -> None:
+    schema = sl.Schema([Walker], [Route])
+    app = sl.Server(tick_hz=60, aoi=sl.Grid(cell=10, radius=30), schema=schema)
+    route = Route(points=[(index, -index) for index in range(200)], names=["é" * 20] * 8)
+    heard: list[Route] = []
+    lengths: list[int] = []
+
+    @app.on(Route)
+    def answer(session: sl.Session, message: Route) -> None:
+        heard.append(message)
+        session.send(message)
+
+    @app.tick
+    def step(t: sl.Tick) -> None:
+        lengths.extend(len(points) for points in t[Route].points)
+
+    @app.on_join
+    def join(session: sl.Session) -> None:
+        session.avatar = app.world.spawn(Walker(), owner=session)
+
+    with running(app) as url, sl.Client(url, app.identity.public_text, schema=schema) as me:
+        me.wait()
+        got: list[sl.Message] = []
+        poll_until(me, lambda: len(app.world) == 1)
+        me.send(route)
+        poll_until(me, lambda: bool(got), into=got)
+    assert heard == [route] == got and lengths == [200]
 
 
 def test_a_wrong_server_key_is_named_as_the_likely_cause() -> None:
