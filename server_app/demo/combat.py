@@ -8,16 +8,17 @@ import shadowland as sl
 from server_app.demo.ailments import POISON, STUN, Ailments
 from server_app.demo.creatures import stepped
 from server_app.demo.deeds import Deeds
-from server_app.demo.nearby import nearest
+from server_app.demo.nearby import nearest, touching
 from server_app.demo.schema import ARROW_SPEED, Arrow, Monster, Player, Shoot, Status
 from server_app.demo.zones import DUELS, FIGHTS, zone_of
-from shadowland.relations import Relations
+from shadowland.relations import Relations, Stance
 
 COOLDOWN_S: Final = 0.8
 FLIGHT_S: Final = 1.0
 AIM: Final = 14.0                   # metres at which the nearest foe is aimed at
 TOUCH: Final = 0.8                  # metres from which an arrow hits
 DAMAGE: Final = 35
+GRUDGES: Final = 16                 # that one player holds
 
 
 class Combat:
@@ -40,7 +41,7 @@ class Combat:
                 & FIGHTS[zone_of(place, self._bound)])
         rows, place, ways = rows[fine], place[fine], shots.direction[first[fine]].astype(np.float64)
         aimed = ~ways.any(axis=1)
-        ways[aimed] = self._aim(place[aimed])
+        ways[aimed] = self._aim(rows[aimed], place[aimed])
         lengths = np.hypot(ways[:, 0], ways[:, 1])
         fly = np.flatnonzero(lengths > 0)[:max(0, self._most - len(self._world[Arrow]))]
         velocities = stepped(ways[fly] / lengths[fly, None] * ARROW_SPEED)
@@ -51,13 +52,25 @@ class Combat:
                                     until=t.number + round(FLIGHT_S * self._hz)))
         self._deeds.shots += len(fly)
 
-    def _aim(self, place: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The way to the nearest monster within reach; (0, 0) if there is none."""
+    def _aim(self, rows: NDArray[np.intp], place: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The way to the nearest monster within reach, in the arena to the nearest enemy; (0, 0) if there is none."""
         ways = np.zeros((len(place), 2))
         foes = self._world[Monster].position[:, :2]
         who, whom = nearest(place, foes, AIM)
         ways[who] = foes[whom] - place[who]
+        fighters = np.flatnonzero(DUELS[zone_of(place, self._bound)])
+        if len(fighters):
+            players = self._world[Player]
+            who, whom, _ = touching(place[fighters], players.position[:, :2], AIM)
+            foe = self._relations.enemies(players.handles[rows[fighters[who]]], players.handles[whom])
+            who, first = np.unique(fighters[who[foe]], return_index=True)
+            ways[who] = players.position[whom[foe][first], :2] - place[who]
         return ways
+
+    def _resent(self, victim: int, shooter: int) -> None:
+        """Whoever is hit holds it against the shooter, wherever they meet again."""
+        if shooter in self._world and len(self._relations.words_of(victim)) < GRUDGES:
+            self._relations.say(victim, shooter, Stance.ENEMY)
 
     def fly(self, t: sl.Tick) -> NDArray[np.intp]:
         """Arrows fly on and hit; returns the rows of monsters that have no health left."""
@@ -82,6 +95,8 @@ class Combat:
             self._ailments.put(POISON, players.handles[prey], shooters[which])
             over[which] = True
             self._deeds.hits += len(which)
+            for victim, shooter in zip(players.handles[prey].tolist(), shooters[which].tolist(), strict=True):
+                self._resent(victim, shooter)
         for arrow in arrows.handles[over].tolist():
             self._world.despawn(arrow)
         return np.flatnonzero(monsters.health <= 0)

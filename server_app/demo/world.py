@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 import shadowland as sl
 from server_app.config import Settings, limits
 from server_app.demo.ailments import POISON, Ailments
-from server_app.demo.combat import Combat
+from server_app.demo.combat import GRUDGES, Combat
 from server_app.demo.creatures import BITE, decide_until, face, hunt, walk, wander
 from server_app.demo.deeds import Deeds
 from server_app.demo.items import Items
@@ -83,7 +83,7 @@ class DemoWorld:
         self._hz = settings.hz
         self._rng = np.random.default_rng(settings.seed)
         self.deeds = Deeds()
-        self.relations = Relations(self.app.world, factions=FACTIONS)
+        self.relations = Relations(self.app.world, factions=FACTIONS, words=GRUDGES * settings.capacity)
         self.relations.declare("red", "blue", Stance.ENEMY)
         for faction in ("red", "blue"):
             self.relations.declare("beasts", faction, Stance.ENEMY)

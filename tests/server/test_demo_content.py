@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import shadowland as sl
@@ -16,11 +16,13 @@ from server_app.demo.nearby import nearest, touching
 from server_app.demo.schema import Arrow, Chat, Item, Monster, PickUp, Player, Shoot, Sort, Status
 from server_app.demo.world import DemoWorld
 from server_app.demo.zones import Zone, zone_of
+from shadowland.relations import Stance
 
 HZ = 30
 places = st.lists(st.tuples(st.integers(-40, 40), st.integers(-40, 40)), max_size=12)
 
 
+@example([(0, 0)], [(5, 0), (-5, 0), (0, 5), (6, 0), (4, 4)], 5)
 @given(places, places, st.integers(1, 30))
 def test_who_touches_whom_is_what_all_pairs_say(first: Any, second: Any, reach: int) -> None:
     a, b = (np.array(some, np.float64).reshape(-1, 2) for some in (first, second))
@@ -158,6 +160,20 @@ def test_players_hurt_enemies_in_the_arena_only(game: Game, arena: bool, faction
     game.shoot(0)
     game.arrows(HZ // 2)
     assert players.status.tolist() == [0, Status.POISONED if hit else 0, 0]
+    words = game.demo.relations.words_of(game.players[1])
+    assert words == ({game.players[0]: Stance.ENEMY} if hit else {})
+
+
+def test_in_the_arena_the_nearest_enemy_is_aimed_at_and_no_friend(game: Game) -> None:
+    corner = 0.6 * game.demo.bound
+    for player, faction in zip(game.players, ("red", "red", "blue"), strict=True):
+        game.demo.relations.place(player, faction=faction)
+    game.world[Player].position[:, :2] = (corner, corner), (corner + 2, corner), (corner, corner + 9)
+    assert game.shoot(0, way=(0.0, 0.0)) == 1
+    assert game.world[Arrow].velocity[0, :2].tolist() == [0, 15]
+    game.number += HZ
+    game.world[Player].position[2, :2] = 0
+    assert game.shoot(0, way=(0.0, 0.0)) == 0
 
 
 def test_poison_hurts_mending_heals_and_who_falls_gets_up_cured_and_poorer(game: Game) -> None:
