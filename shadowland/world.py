@@ -1,6 +1,6 @@
 """The world as games see it: entities spawned from instances, kept as columns, published and replicated once a tick."""
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -126,6 +126,11 @@ def kind_table(schema: Schema, tick_hz: float, aoi: Grid) -> tuple[KindTable, di
     return table, layouts
 
 
+def check_mask(mask: int) -> None:
+    if not 0 <= mask < 2**64:
+        raise UsageError(f"mask is {mask}; it must be 64 bits, 0 to 2**64 - 1")
+
+
 class World:
     """Entities of all classes of a schema.
 
@@ -218,6 +223,29 @@ class World:
     def set_avatar(self, observer: int, entity: int) -> None:
         """The observer in slot `observer` looks from `entity`; 0: it sees nothing."""
         self.core.watch(observer, entity)
+
+    def set_visible_to(self, entities: int | Iterable[int], mask: int) -> None:
+        """Show entities only to observers whose `sees` (set_sees) shares a bit with `mask`, and to their owner.
+
+        entities: one handle or many; an entity spawned in this tick is never shown to others. mask: 64 bits, such as
+        1 << team; all are set in a new entity, none hides it. An observer who may no longer see it is told that it left
+        with the next snapshot. UsageError if one is gone, and then none is changed.
+        """
+        asked = [entities] if isinstance(entities, int | np.integer) else list(entities)
+        check_mask(mask)
+        for entity in asked:
+            if entity not in self:
+                raise UsageError(f"entity {entity:#x} is gone already")
+        for entity in asked:
+            self.core.set_visible_to(entity, mask)
+
+    def set_sees(self, observer: int, mask: int) -> None:
+        """The observer in slot `observer` (`session.slot`) is shown what is visible to these 64 bits, and its own.
+
+        All bits are set when it joins. mask: 0 to 2**64 - 1.
+        """
+        check_mask(mask)
+        self.core.set_sees(observer, mask)
 
     def near(self, entity: int, radius: float, cls: type[Entity] | None = None) -> NDArray[np.uint64]:
         """Handles of the entities (of one class, or all) within `radius` of an entity, itself included."""

@@ -62,6 +62,7 @@ cdef struct Token:
 cdef struct Observer:
     uint64_t handle                     # of its connection; 0: nobody
     uint64_t avatar                     # handle of the entity it looks from; 0: it sees nothing
+    uint64_t sees                       # it is shown entities whose `visible_to` has one of these bits
     Entry* entries                      # `seats` of them
     Token tokens[TOKENS]
     uint16_t held[HELD]
@@ -79,6 +80,7 @@ cdef inline void observer_reset(Observer* observer, uint64_t handle, uint32_t se
     memset(observer, 0, sizeof(Observer))
     observer.entries = entries
     observer.handle = handle
+    observer.sees = ~<uint64_t>0
     observer.next_token = observer.oldest_token = 1
 
 cdef inline Token* token_open(Observer* observer, uint32_t number) noexcept nogil:

@@ -24,7 +24,7 @@ from shadowland._core.world.record cimport (
 from shadowland._core.world.reference cimport (
     HELD_LEAVE, HELD_MASK, HELD_MINE, LOST, REFERENCE_MINE, SEAT_ENTERING, SEAT_FREE, SEAT_LEAVING, SENT_MINE, TOLD,
     TOKEN_MASK, Entry, Observer, take_seat, token_begin)
-from shadowland._core.world.state cimport Place, Slot, WorldState, reference_state, state_at
+from shadowland._core.world.state cimport Place, Slot, WorldState, may_see, reference_state, state_at
 
 cdef enum:
     REFRESH = 56                        # a reference of this age is renewed while its entity moves,
@@ -97,6 +97,7 @@ cdef struct Replication:
     uint32_t max_payload
     uint32_t round                      # counts calls: what slots remember of an earlier one is void
     uint8_t channel
+    bint masked                         # some mask was set: until then nobody pays for them
     uint64_t now_us
     ReplicateStats stats
 
@@ -139,7 +140,8 @@ cdef inline void update_interest(Replication* r, Observer* observer) noexcept no
             continue
         place = &world.place[entry.slot]
         prefetch(&world.slot[entry.slot])       # for fill_queue()
-        if sees and place.generation == entry.generation and distance2(centre, place) <= r.leave2[place.kind]:
+        if sees and place.generation == entry.generation and distance2(centre, place) <= r.leave2[place.kind] and \
+                (not r.masked or may_see(&world.slot[entry.slot], observer.sees, observer.handle)):
             r.marks[entry.slot] = r.visit
         else:
             entry.state = SEAT_LEAVING if entry.flags & TOLD else SEAT_FREE
@@ -149,7 +151,8 @@ cdef inline void update_interest(Replication* r, Observer* observer) noexcept no
         return
     found = grid_query(&world.grid, centre.x, centre.y, centre.z, r.reach, r.radius2, r.hits)
     for i in range(found):
-        if r.marks[r.hits[i].slot] != r.visit:
+        if r.marks[r.hits[i].slot] != r.visit and \
+                (not r.masked or may_see(&world.slot[r.hits[i].slot], observer.sees, observer.handle)):
             # Squares are not negative, so their bits compare as the numbers do.
             memcpy(&r.ranks[count].key, &r.hits[i].distance2, 8)
             r.ranks[count].tie = r.ranks[count].index = r.hits[i].slot

@@ -172,7 +172,7 @@ cdef class World:
         self.free_count -= 1
         slot = &self.r.world.slot[index]
         slot.generation = slot.generation % 0xFFFFFFFF + 1
-        slot.kind, slot.owner, slot.last, slot.alive = kind, owner, 0, 0
+        slot.kind, slot.owner, slot.visible_to, slot.last, slot.alive = kind, owner, ~<uint64_t>0, 0, 0
         memset(&self.r.world.place[index], 0, sizeof(Place))    # of its last life: not every class has three axes
         return <uint64_t>slot.generation << 32 | index
 
@@ -259,6 +259,13 @@ cdef class World:
             raise ValueError(f"entity {handle:#x} is gone")
         slot.owner = owner
 
+    def set_visible_to(self, handle: int, mask: int) -> None:
+        """Who may see the entity: its owner, and observers whose `sees` shares a bit. ValueError for a stale handle."""
+        cdef Slot* slot = self._slot(handle)
+        if slot == NULL or handle == 0:
+            raise ValueError(f"entity {handle:#x} is gone")
+        slot.visible_to, self.r.masked = mask, True
+
     def count(self, kind: int) -> int:
         """Rows alive of a class."""
         return self.r.world.rows[kind].count if 0 <= kind < self.table.count else 0
@@ -282,6 +289,12 @@ cdef class World:
         if not 0 <= observer < self.r.observer_count:
             raise ValueError(f"there is no observer slot {observer}")
         self.r.observers[observer].avatar = avatar
+
+    def set_sees(self, observer: int, mask: int) -> None:
+        """The observer in slot `observer` is shown what is visible to one of these bits. JOINED sets all of them."""
+        if not 0 <= observer < self.r.observer_count:
+            raise ValueError(f"there is no observer slot {observer}")
+        self.r.observers[observer].sees, self.r.masked = mask, True
 
     def events(self, events) -> None:
         """Take EVENT_DTYPE records: joined, left, snapshot acked, snapshot lost. Others are none of the world's.

@@ -54,6 +54,7 @@ cdef struct Slot:                       # one cache line: all that a tick asks a
     uint64_t checked                    # bit base & 63: `wanting` is known for that base, for everybody's components
     uint64_t wanting                    # bit base & 63: who sees the prediction from there is wrong by too much
     uint64_t owner                      # handle of the observer that owns it, 0 nobody
+    uint64_t visible_to                 # it is shown to observers whose `sees` has one of these bits, and to its owner
 
 cdef struct Place:                      # 32 bytes: all that interest asks about an entity
     double x                            # of the published state, in user units
@@ -84,6 +85,10 @@ cdef struct WorldState:
 cdef inline int32_t* state_at(const WorldState* world, uint32_t tick, uint32_t slot) noexcept nogil:
     """State of `slot` at `tick`, which must be one of the last 64 published."""
     return &world.history[(<size_t>(tick & HISTORY_MASK) * world.slots + slot) * world.stride]
+
+cdef inline bint may_see(const Slot* slot, uint64_t sees, uint64_t observer) noexcept nogil:
+    """True if who sees `sees` may be shown the entity at any distance: their masks meet, or it is the observer's."""
+    return slot.visible_to & sees != 0 or (slot.owner != 0 and slot.owner == observer)
 
 cdef inline double column_value(const ColumnSource* column, size_t i) noexcept nogil:
     if column.type == COLUMN_FLOAT32:

@@ -6,10 +6,11 @@ from shadowland._core.base.records import EVENT_DTYPE, JOINED, LEFT, SNAPSHOT_AC
 from shadowland._core.world.columns import COMPONENT_DTYPE, KindTable
 from shadowland._core.world.replicate import World
 from shadowland._core.world.view import Views
-from tests.reference.replication import OK, Entity, Observer, Server, View
+from tests.reference.replication import EVERYBODY, OK, Entity, Observer, Server, View
 from tests.reference.world_records import ANGLE, FLOAT, INT, OWNER, Component, Kind
 
 HZ = 30
+MASKS = (EVERYBODY, EVERYBODY, EVERYBODY, 1, 1 << 63, 0)
 NUM, SHIFT = 174763, 20                 # 0.05 a second to steps of 0.01 a 30th: 5 / 30
 
 WALKER = Kind(components=(
@@ -64,10 +65,13 @@ class Both:
         self.values: dict[int, list[float]] = {}        # by handle
         self.avatars = [0] * observers
         self.connections = [0] * observers
+        self.sees = [EVERYBODY] * observers
+        self.visible_to: dict[int, int] = {}            # by handle, where it was set
         self.tick = 0
 
     def join(self, observer: int, generation: int) -> None:
         self.connections[observer] = generation << 32 | observer
+        self.sees[observer] = EVERYBODY
         self.server.observers[observer] = Observer()
         self.avatars[observer] = 0
         self.event(observer, JOINED)
@@ -109,6 +113,18 @@ class Both:
     def watch(self, observer: int, handle: int) -> None:
         self.avatars[observer] = handle
         self.world.watch(observer, handle)
+
+    def set_sees(self, observer: int, mask: int) -> None:
+        self.sees[observer] = self.server.observers[observer].sees = mask
+        self.world.set_sees(observer, mask)
+
+    def set_visible_to(self, handle: int, mask: int) -> None:
+        self.visible_to[handle] = self.server.entities[handle & 0xFFFFFFFF].visible_to = mask
+        self.world.set_visible_to(handle, mask)
+
+    def may_see(self, observer: int, handle: int) -> bool:
+        shared = self.visible_to.get(handle, EVERYBODY) & self.sees[observer]
+        return shared != 0 or self.world.owner_of(handle) == self.connections[observer]
 
     def publish(self) -> None:
         self.tick += 1
@@ -209,6 +225,15 @@ class Traffic:
         if self.chance(0.02):
             handle = int(self.random.choice(list(both.values)))
             both.give(handle, int(self.random.integers(1 if self.spectator else -1, 3)))
+        self.change_masks()
+
+    def change_masks(self) -> None:
+        """Two teams at the ends of a mask: mostly all are seen by all."""
+        if self.chance(0.1):
+            handle = int(self.random.choice(list(self.both.values)))
+            self.both.set_visible_to(handle, MASKS[int(self.random.integers(0, len(MASKS)))])
+        if self.chance(0.03):
+            self.both.set_sees(int(self.random.integers(0, 3)), MASKS[int(self.random.integers(0, len(MASKS)))])
 
     def change_walker(self, values: list[float]) -> None:
         if self.chance(0.03):

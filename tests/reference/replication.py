@@ -30,6 +30,7 @@ TOKENS = 64
 RECORDS = 2048                          # in flight to one observer, from its oldest open token on
 DATAGRAMS = 4
 OK, BAD_MESSAGE, UNDECODABLE = 0, 23, 34
+EVERYBODY = 2**64 - 1                   # visible_to and sees, unless somebody says otherwise
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Entity:
     kind: int
     generation: int
     owner: int                          # observer, -1 nobody
+    visible_to: int = EVERYBODY
     history: dict[int, State] = field(default_factory=dict)
     published: dict[tuple[int, ...], int] = field(default_factory=dict)     # when each rated field last changed
     last: int = 0                       # newest published tick
@@ -72,6 +74,7 @@ class Observer:
     held: int = 0                       # records ever sent
     last_send: int = 0
     last_ack: int = 0
+    sees: int = EVERYBODY
 
 
 class Server:
@@ -129,13 +132,17 @@ class Server:
         (ax, ay, az), (bx, by, bz) = at(a), at(b)
         return (bx - ax) * (bx - ax) + (by - ay) * (by - ay) + (bz - az) * (bz - az)
 
-    def interest(self, observer: Observer, avatar: int) -> None:
+    def may_see(self, number: int, entity: Entity) -> bool:
+        return entity.owner == number or entity.visible_to & self.observers[number].sees != 0
+
+    def interest(self, number: int, avatar: int) -> None:
+        observer = self.observers[number]
         alive = avatar in self.entities
         for seat, entry in list(observer.entries.items()):
             if entry.state == "leaving":
                 continue
             entity = self.entities.get(entry.slot)
-            if alive and entity and entity.generation == entry.generation:
+            if alive and entity and entity.generation == entry.generation and self.may_see(number, entity):
                 kind = self.kinds[entity.kind]
                 leave = kind.radius + kind.hysteresis
                 if self.distance2(avatar, entry.slot) <= leave * leave:
@@ -149,7 +156,7 @@ class Server:
         new = []
         for slot, entity in self.entities.items():
             radius, distance2 = self.kinds[entity.kind].radius, self.distance2(avatar, slot)
-            if slot not in known and distance2 <= radius * radius:
+            if slot not in known and distance2 <= radius * radius and self.may_see(number, entity):
                 new.append((distance2, slot))
         new.sort()
         free = [seat for seat in range(self.seats) if seat not in observer.entries]
@@ -203,7 +210,7 @@ class Server:
         observer = self.observers[number]
         if budget <= 0 or self.stalled(observer):
             return []
-        self.interest(observer, avatar)
+        self.interest(number, avatar)
         queue = []
         for seat, entry in sorted(observer.entries.items()):
             if entry.state == "leaving":
