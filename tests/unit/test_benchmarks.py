@@ -75,3 +75,12 @@ def test_a_small_login_storm_lets_everybody_in() -> None:
     assert done.returncode == 0, done.stderr
     row = json.loads(done.stdout)["rows"][0]
     assert row["joined"] == 100 and row["ratio"] > 1 and row["logins_per_s"] > 0
+
+
+def test_congestion_says_what_a_slow_line_made_of_each_load_and_what_missed_its_aim() -> None:
+    done = run("benchmarks.congestion", "--json", "--rounds", "1", "--seconds", "2")
+    assert done.returncode in (0, 1) and "sending" in done.stderr, done.stderr
+    document = json.loads(done.stdout)
+    assert [row["rtt_ms"] for row in document["rows"]] == [10, 50, 150] * 4
+    assert all(0 < row["use"] <= 1.01 and row["p95_ms"] >= row["p50_ms"] for row in document["rows"])
+    assert done.returncode == any(row["missed"] for row in document["rows"])
