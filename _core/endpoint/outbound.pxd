@@ -178,6 +178,7 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
     cdef Datagram* datagram = batch_next(batch)
     cdef uint8_t* data
     cdef uint32_t at = HEADER_SIZE, end
+    cdef bint probing = connection.want & WANT_PROBE
     cdef SentPacket packet
     cdef SentPacket* evicted
     cdef Header header
@@ -186,7 +187,7 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
     data = batch_data(batch, batch.count)
     memset(&packet, 0, sizeof(SentPacket))
     # A probe of silence is short: where long ones vanish it still gets through, and tells so.
-    end = (MTU_LOWEST if connection.want & WANT_PROBE else connection.mtu) - connection.epochs.send.tag_size
+    end = (MTU_LOWEST if probing else connection.mtu) - connection.epochs.send.tag_size
     evicted = recovery_evicted(&connection.recovery)
     if evicted != NULL:
         packet_lost(state, connection, evicted, now_us)
@@ -205,11 +206,11 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
         # A fresh input goes before reliable data, a repeated one after it: otherwise one of the two could starve.
         if connection.want & WANT_INPUT:
             at += put_inputs(connection, data + at, end - at, &packet)
-        if connection.want & WANT_PROBE or (units_fit(state, connection) and units_turn(connection, now_us)):
+        if probing or (units_fit(state, connection) and units_turn(connection, now_us)):
             at += put_units(state, connection, data + at, end - at, &packet)
         if state.role == ROLE_CLIENT and packet.input_count == 0:
             at += put_inputs(connection, data + at, end - at, &packet)
-        if connection.want & WANT_PROBE and not packet.flags & SENT_ELICITING:
+        if probing and not packet.flags & SENT_ELICITING:
             data[at], data[at + 1], data[at + 2] = 10, CHANNEL_CONTROL, CONTROL_PING
             put_u64(data + at + 3, now_us)
             at += 11
@@ -224,7 +225,7 @@ cdef inline int seal_packet(EndpointState* state, Connection* connection, Batch*
               at - HEADER_SIZE)
     packet.size = <uint16_t>(at + connection.epochs.send.tag_size)
     if packet.flags & SENT_ELICITING:
-        pace_sent(connection, packet.size, packet.unit_count, now_us)
+        pace_sent(connection, packet.size, packet.unit_count, probing, now_us)
     recovery_sent(&connection.recovery, &packet, now_us)
     datagram.length = packet.size
     datagram.remote = connection.remote

@@ -22,6 +22,7 @@ from shadowland._core.session.congestion cimport (
     congestion_due,
     congestion_init,
     congestion_pace,
+    congestion_probe,
     congestion_refill,
     congestion_spend,
 )
@@ -66,10 +67,14 @@ cdef inline bint units_turn(const Connection* connection, uint64_t now_us) noexc
 cdef inline bint inputs_turn(const Connection* connection) noexcept nogil:
     return connection.congestion.credit > -<int64_t>(connection.congestion.rate * BORROW_US)
 
-cdef inline void pace_sent(Connection* connection, uint32_t size, uint32_t units, uint64_t now_us) noexcept nogil:
+cdef inline void pace_sent(Connection* connection, uint32_t size, uint32_t units, bint probe,
+                           uint64_t now_us) noexcept nogil:
     """An eliciting packet of `size` bytes leaves; before it is remembered."""
     if connection.recovery.eliciting_in_flight == 0:
         connection.unanswered_us = now_us
+    if probe:
+        congestion_probe(&connection.congestion, size)
+        return
     congestion_spend(&connection.congestion, size)
     if units:
         if connection.unit_turn_us < now_us:

@@ -122,6 +122,15 @@ cdef inline void congestion_spend(Congestion* c, uint32_t size) noexcept nogil:
     if c.credit < least:
         c.credit = least
 
+cdef inline void congestion_probe(Congestion* c, uint32_t size) noexcept nogil:
+    """A probe of `size` bytes leaves. At the floor they cost more than there is; FORGIVEN_US is their most debt."""
+    cdef int64_t least = -<int64_t>(c.rate * FORGIVEN_US)
+    c.round_sent += size
+    if c.credit > least:
+        c.credit -= <int64_t>size * CREDIT_UNIT
+        if c.credit < least:
+            c.credit = least
+
 cdef inline uint64_t congestion_due(const Congestion* c, uint64_t now_us) noexcept nogil:
     """When there will be credit, if nothing is spent meanwhile."""
     if c.credit > 0:
@@ -293,8 +302,9 @@ cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t now_us
         return
     if lost == 0 and packets >= LOSS_PACKETS:
         c.futile = 0
-    # Where a round holds few packets, one may fall into the next.
-    if (c.round_sent + ONE_PACKET) * 4000000 < 3 * c.rate * elapsed_us or lost > 50:
+    # Where a round holds few packets, one may fall into the next. Who pays a large debt sends little and wants more.
+    if lost > 50 or ((c.round_sent + ONE_PACKET) * 4000000 < 3 * c.rate * elapsed_us
+                     and c.credit >= -<int64_t>(c.rate * FORGIVEN_US)):
         return                                      # the application asks for less, or one cannot be sure
     rate_raise(c, elapsed_us, queue)
 

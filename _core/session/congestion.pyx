@@ -17,6 +17,10 @@ cdef class Estimator:
         """A packet of `size` bytes leaves."""
         congestion_spend(&self.state, size)
 
+    def probe(self, size: int) -> None:
+        """A probe of `size` bytes leaves."""
+        congestion_probe(&self.state, size)
+
     def due_us(self, now_us: int) -> int:
         """When there will be credit, if nothing is spent meanwhile."""
         return congestion_due(&self.state, now_us)

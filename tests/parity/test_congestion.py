@@ -20,6 +20,7 @@ spans = st.sampled_from([0, 1, 1000, 8_000, 49_999, 50_000, 200_000, 500_000, 99
                          20_000_000])
 steps = st.lists(st.one_of(
     st.tuples(st.just("send"), sizes, st.integers(1, 300)),
+    st.tuples(st.just("probe"), sizes, st.integers(1, 30)),
     st.tuples(st.just("ack"), sizes, st.integers(1, 40)),
     st.tuples(st.just("lose"), st.integers(1, 30)),
     st.tuples(st.just("late"), st.integers(1, 3)),
@@ -47,6 +48,12 @@ class Twins:
             for one in (self.slow, self.fast):
                 one.refill(self.now_us)
                 one.spend(size)
+
+    def probe(self, size: int, count: int) -> None:
+        for _ in range(count):
+            self.next += 1
+            for one in (self.slow, self.fast):
+                one.probe(size)
 
     def ack(self, size: int, count: int) -> None:
         for _ in range(count):

@@ -101,6 +101,11 @@ class Congestion:
         self.round_sent += size
         self.credit = max(self.credit - size * MILLION, -(self.rate + DEBT) * MILLION)
 
+    def probe(self, size: int) -> None:
+        """A probe makes at most 250 ms of debt, and no less of what there is."""
+        self.round_sent += size
+        self.credit = min(self.credit, max(self.credit - size * MILLION, -self.rate * FORGIVEN_US))
+
     def due_us(self, now_us: int) -> int:
         """When credit will be above zero."""
         if self.credit > 0:
@@ -213,7 +218,8 @@ class Congestion:
             return
         if lost == 0 and packets >= LOSS_PACKETS:
             self.futile = 0
-        if (self.round_sent + ONE_PACKET) * MILLION * 4 < 3 * self.rate * elapsed or lost > 50:
+        used = (self.round_sent + ONE_PACKET) * MILLION * 4 >= 3 * self.rate * elapsed
+        if lost > 50 or not (used or self.credit < -self.rate * FORGIVEN_US):   # who pays a large debt wants more too
             return                                      # the application asks for less, or one cannot be sure
         self.raise_(elapsed, queue)
 
