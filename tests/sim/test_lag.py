@@ -156,12 +156,16 @@ def shoot(game: Game, shots: int, back_s: float = 0.0) -> None:
 
 
 def test_a_shooter_hits_what_it_is_shown_with_rewind_and_misses_without() -> None:
-    game = ready(4)
-    shoot(game, 40)
-    assert len(game.hits) == 40
-    fair, naive = np.array(game.hits).sum(axis=0)
-    assert fair >= 34 and naive <= 12
-    assert 3 < np.mean(game.judged) < 0.5 * HZ
+    hits, judged = [], []
+    for seed in (1, 2, 3, 4):                       # a shot that was lost on the way may come too late to be believed
+        game = ready(seed)
+        shoot(game, 40)
+        assert len(game.hits) == 40
+        hits += game.hits
+        judged += game.judged
+    fair, naive = np.array(hits).sum(axis=0)
+    assert fair >= 4 * 36 and naive <= 4
+    assert 3 < np.mean(judged) < 0.5 * HZ
 
 
 def test_a_cheater_who_claims_ten_seconds_is_judged_half_a_second_back_at_most() -> None:

@@ -44,7 +44,9 @@ def test_every_channel_keeps_its_promise_whatever_happens(went_through: dict[str
 
 def test_there_was_enough_to_get_wrong(went_through: dict[str, int]) -> None:
     """Else the test above would pass for want of trouble."""
-    assert not [name for name in MUST_HAPPEN if went_through.get(name, 0) < EXAMPLES // 100]
+    # Whether a late packet meets no key is rare enough to be chance in a few hundred.
+    expected = MUST_HAPPEN + (["NO_KEYS"] if EXAMPLES >= 1000 else [])
+    assert not [name for name in expected if went_through.get(name, 0) < EXAMPLES // 100]
     for channel in (0, 1, 3, 4, 5):
         assert went_through[f"heard on channel {channel}"] > 10 * EXAMPLES
     assert went_through["network lost"] > 0.05 * went_through["network sent"]

@@ -19,10 +19,9 @@ TICK_US = 16_000
 
 
 class Traffic:
-    """A server, one endpoint with all clients, and the batches between; every datagram of `lose` is lost: few enough
-    for the rate to carry what is said."""
+    """A server, one endpoint with all clients, and the batches between; every datagram of `lose` is lost."""
 
-    def __init__(self, lose: int = 41) -> None:
+    def __init__(self, lose: int = 7) -> None:
         self.server = Endpoint("server", capacity=CLIENTS, seed=b"s" * 32, identity_secret=b"k" * 32)
         self.client = Endpoint("client", capacity=CLIENTS, seed=b"c" * 32)
         self.up, self.down, self.replies = DatagramBatch(1024), DatagramBatch(1024), DatagramBatch(64)
