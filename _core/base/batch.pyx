@@ -1,22 +1,12 @@
 """Python door to batches of datagrams."""
 import numpy as np
 
-from cpython.buffer cimport PyBUF_ANY_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cython cimport final
 
+from shadowland._core.base.buffer cimport pointer
 from shadowland._core.base.records cimport FAMILY_NONE, address_clear, address_format, address_parse
 
 from shadowland._core.base import records
-
-
-cdef void* _pointer(object array) except NULL:
-    """First byte of a contiguous array; valid as long as the array lives, as nothing here resizes one."""
-    cdef Py_buffer view
-    PyObject_GetBuffer(array, &view, PyBUF_ANY_CONTIGUOUS)
-    try:
-        return view.buf
-    finally:
-        PyBuffer_Release(&view)
 
 
 @final
@@ -41,8 +31,8 @@ cdef class DatagramBatch:
             raise ValueError(f"slot_size {slot_size} of a DatagramBatch is outside 1 to {BATCH_MAX_SLOT}")
         self._datagrams = np.zeros(capacity, dtype=records.DATAGRAM_DTYPE)
         self._arena = np.zeros((capacity, slot_size), dtype=np.uint8)
-        self.state.datagrams = <Datagram*>_pointer(self._datagrams)
-        self.state.arena = <uint8_t*>_pointer(self._arena)
+        self.state.datagrams = <Datagram*>pointer(self._datagrams)
+        self.state.arena = <uint8_t*>pointer(self._arena)
         self.state.capacity = capacity
         self.state.slot_size = slot_size
 
