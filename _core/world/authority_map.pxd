@@ -138,6 +138,24 @@ cdef inline void way_cross(AreaWay* way, int which) noexcept nogil:
         way.y += toward_y
         way.left_y -= toward_y
 
+cdef struct AreaCells:              # where a way stands and what it comes to next
+    int64_t here
+    int64_t beside_x                # the neighbour in x, in y, and across the corner
+    int64_t beside_y
+    int64_t there                   # that of these which is entered
+
+cdef inline int way_cells(AreaWay* way, const Area* area, AreaCells* cells) noexcept nogil:
+    """As way_next, with the cells of the step."""
+    cdef int which = way_next(way)
+    cells.here = <int64_t>way.y * area.width + way.x
+    cells.beside_x = cells.here + way_toward(way.left_x)
+    cells.beside_y = cells.here + <int64_t>area.width * way_toward(way.left_y)
+    if which == 3:
+        cells.there = cells.beside_y + way_toward(way.left_x)
+    else:
+        cells.there = cells.beside_x if which == 1 else cells.beside_y
+    return which
+
 cdef inline bint area_enters(const Area* area, uint8_t blocked_by, int64_t step, int64_t height, int64_t here,
                              int64_t there) noexcept nogil:
     """Whether a walker at `height` (at least that of the ground of cell `here`) can step into the cell `there`."""
@@ -157,27 +175,23 @@ cdef inline bint area_walk(const Area* area, uint8_t blocked_by, int64_t step, i
     Only cells that are entered count, so that whoever stands in a wall can leave it.
     """
     cdef AreaWay way
-    cdef int64_t here, beside_x, beside_y, there
+    cdef AreaCells at
     cdef int which
     if area.width == 0:
         return True
     if not way_begin(area, &way, a, b):
         return False
     while True:
-        which = way_next(&way)
+        which = way_cells(&way, area, &at)
         if which == 0:
             return True
-        here = <int64_t>way.y * area.width + way.x
-        beside_x = here + way_toward(way.left_x)
-        beside_y = here + <int64_t>area.width * way_toward(way.left_y)
         if which == 3:
-            there = beside_y + way_toward(way.left_x)
-            if not (area_enters(area, blocked_by, step, height, here, beside_x)
-                    and area_enters(area, blocked_by, step, height, here, beside_y)
-                    and area_enters(area, blocked_by, step, height, beside_x, there)
-                    and area_enters(area, blocked_by, step, height, beside_y, there)):
+            if not (area_enters(area, blocked_by, step, height, at.here, at.beside_x)
+                    and area_enters(area, blocked_by, step, height, at.here, at.beside_y)
+                    and area_enters(area, blocked_by, step, height, at.beside_x, at.there)
+                    and area_enters(area, blocked_by, step, height, at.beside_y, at.there)):
                 return False
-        elif not area_enters(area, blocked_by, step, height, here, beside_x if which == 1 else beside_y):
+        elif not area_enters(area, blocked_by, step, height, at.here, at.there):
             return False
         way_cross(&way, which)
 
@@ -195,7 +209,8 @@ cdef inline bint area_line(const Area* area, uint8_t blocked_by, bint enters, co
     same answer.
     """
     cdef AreaWay way
-    cdef int64_t z = area_rise(a[2]), rise = area_rise(b[2]) - area_rise(a[2]), here, beside_x, beside_y, there
+    cdef AreaCells at
+    cdef int64_t z = area_rise(a[2]), rise = area_rise(b[2]) - area_rise(a[2])
     cdef int which
     cdef bint end
     if area.width == 0:
@@ -203,23 +218,19 @@ cdef inline bint area_line(const Area* area, uint8_t blocked_by, bint enters, co
     if not way_begin(area, &way, a, b):
         return False
     while True:
-        which = way_next(&way)
+        which = way_cells(&way, area, &at)
         if which == 0:
             return True
-        here = <int64_t>way.y * area.width + way.x
-        beside_x = here + way_toward(way.left_x)
-        beside_y = here + <int64_t>area.width * way_toward(way.left_y)
-        there = beside_x if which == 1 else beside_y if which == 2 else beside_y + way_toward(way.left_x)
-        if area_below(area, &way, z, rise, here) or area_below(area, &way, z, rise, there):
+        if area_below(area, &way, z, rise, at.here) or area_below(area, &way, z, rise, at.there):
             return False
         if which == 3:
-            if area_below(area, &way, z, rise, beside_x) or area_below(area, &way, z, rise, beside_y):
+            if area_below(area, &way, z, rise, at.beside_x) or area_below(area, &way, z, rise, at.beside_y):
                 return False
-            if area.cells != NULL and (area.cells[beside_x] | area.cells[beside_y]) & blocked_by:
+            if area.cells != NULL and (area.cells[at.beside_x] | area.cells[at.beside_y]) & blocked_by:
                 return False
         way_cross(&way, which)
         end = way.left_x == 0 and way.left_y == 0
-        if (enters or not end) and area.cells != NULL and area.cells[there] & blocked_by:
+        if (enters or not end) and area.cells != NULL and area.cells[at.there] & blocked_by:
             return False
 
 @final
