@@ -267,19 +267,12 @@ class Relations:
                                       | (self.stances(others, ones) == Stance.ENEMY))
         return hostile
 
-    def faction_of(self, entities: ArrayLike) -> NDArray[np.int64]:
-        """Number of each entity's faction, for a column of its class; 0 for one that was given none or is gone."""
+    def places_of(self, entities: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(faction numbers, guilds) of entities, for columns of their class; 0 where none was given or one is gone."""
         wanted = np.ascontiguousarray(np.atleast_1d(np.asarray(entities, np.uint64)))
-        out = np.zeros(len(wanted), np.int64)
-        self._core.factions(wanted, out)
-        return out
-
-    def guild_of(self, entities: ArrayLike) -> NDArray[np.int64]:
-        """Each entity's guild, for a column of its class; 0: none, or gone."""
-        wanted = np.ascontiguousarray(np.atleast_1d(np.asarray(entities, np.uint64)))
-        out = np.zeros(len(wanted), np.int64)
-        self._core.guilds(wanted, out)
-        return out
+        factions, guilds = np.zeros((2, len(wanted)), np.int64)
+        self._core.places(wanted, factions, guilds)
+        return factions, guilds
 
     def party_of(self, entity: int) -> frozenset[int]:
         """Handles of an entity's party, itself included; empty if it has none."""

@@ -111,7 +111,7 @@ class Feed:
             return [] if slot is None else [slot]
         avatars = np.array(list(self._slots), np.uint64)
         slots = np.array(list(self._slots.values()), np.intp)
-        chosen: list[int] = slots[self.relations.faction_of(avatars) == change.other].tolist()
+        chosen: list[int] = slots[self.relations.places_of(avatars)[0] == change.other].tolist()
         return chosen
 
     def _send(self, session: Session, messages: list[Standing]) -> int:
@@ -127,7 +127,7 @@ class Feed:
         return len(messages)
 
     def _place(self, entity: int) -> list[Standing]:
-        faction, guild = int(self.relations.faction_of(entity)[0]), int(self.relations.guild_of(entity)[0])
+        faction, guild = (int(column[0]) for column in self.relations.places_of(entity))
         row = self.relations.matrix[faction]
         return [Standing(about=About.PLACE, number=guild), *(
             Standing(about=About.ROW, number=number, stance=Stance(int(row[number])))

@@ -91,24 +91,14 @@ cdef class Relations:
             for i in range(count):
                 out[i] = relation_between(&self.state, observers[i * step], subjects[i])
 
-    def factions(self, const uint64_t[::1] entities, int64_t[::1] out) -> None:
-        """The faction of each entity, 0 for one that is gone."""
+    def places(self, const uint64_t[::1] entities, int64_t[::1] factions, int64_t[::1] guilds) -> None:
+        """Faction and guild of each entity; 0 for none, and for one that is gone."""
         cdef Py_ssize_t i
         cdef Member* member
-        if entities.shape[0] != out.shape[0]:
-            raise ValueError("entities and out differ in length")
+        if not entities.shape[0] == factions.shape[0] == guilds.shape[0]:
+            raise ValueError("entities, factions and guilds differ in length")
         with nogil:
             for i in range(entities.shape[0]):
                 member = relation_member(&self.state, entities[i])
-                out[i] = member.faction if member != NULL else 0
-
-    def guilds(self, const uint64_t[::1] entities, int64_t[::1] out) -> None:
-        """The guild of each entity, 0 for none and for one that is gone."""
-        cdef Py_ssize_t i
-        cdef Member* member
-        if entities.shape[0] != out.shape[0]:
-            raise ValueError("entities and out differ in length")
-        with nogil:
-            for i in range(entities.shape[0]):
-                member = relation_member(&self.state, entities[i])
-                out[i] = member.guild if member != NULL else 0
+                factions[i] = member.faction if member != NULL else 0
+                guilds[i] = member.guild if member != NULL else 0

@@ -146,7 +146,7 @@ class DemoWorld:
         self._live(t)
         self._rise()
         players = self.app.world[Player]
-        players.faction[:] = self.relations.faction_of(players.handles)
+        players.faction[:] = self.relations.places_of(players.handles)[0]
         self.deeds.standings += self._feed.step()
 
     def _move_players(self, t: sl.Tick) -> None:

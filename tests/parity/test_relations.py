@@ -58,8 +58,7 @@ def test_the_same_is_said(script: list[tuple[object, ...]]) -> None:
         fast.between(np.repeat(np.uint64(observer), len(everybody)), subjects, out)
         assert out.tolist() == [slow.between(observer, subject) for subject in everybody]
     columns = np.zeros((2, len(everybody)), np.int64)
-    fast.factions(subjects, columns[0])
-    fast.guilds(subjects, columns[1])
+    fast.places(subjects, columns[0], columns[1])
     assert columns.tolist() == [[slow.placed.get(entity, (0, 0, 0))[which] for entity in everybody] for which in (0, 2)]
 
 

@@ -48,8 +48,7 @@ class Game:
         @self.app.tick
         def step(t: sl.Tick) -> None:
             beings = self.app.world[Being]
-            beings.faction = self.relations.faction_of(beings.handles)
-            beings.guild = self.relations.guild_of(beings.handles)
+            beings.faction, beings.guild = self.relations.places_of(beings.handles)
             self.feed.step()
 
         self.app.open(simulated=self.network.attach(("10.0.0.1", 3565)))

@@ -67,7 +67,8 @@ def test_many_pairs_are_asked_at_once(world: World, relations: Relations) -> Non
     assert relations.stances([a, b, c, d], a).tolist() == [FRIEND, NEUTRAL, ENEMY, NEUTRAL]
     assert relations.enemies(a, [a, b, c, d]).tolist() == [False, False, True, False]
     assert relations.enemies([c, d], [a, a]).tolist() == [True, False]
-    assert relations.faction_of([a, b]).tolist() == [1, 0] and relations.guild_of([a]).tolist() == [0]
+    relations.place(b, guild=9)
+    assert [column.tolist() for column in relations.places_of([a, b])] == [[1, 0], [0, 9]]
     with pytest.raises(sl.UsageError, match="2 observers for 3 subjects"):
         relations.stances([a, b], [a, b, c])
 
@@ -85,7 +86,7 @@ def test_who_is_gone_leaves_nothing_behind(world: World, relations: Relations) -
     heir = next(made for made in iter(lambda: world.spawn(Walker()), None) if made & 0xFFFFFFFF == a & 0xFFFFFFFF)
     world.publish(3)
     assert heir != a
-    assert relations.stance(c, heir) == NEUTRAL and relations.faction_of(heir)[0] == 0
+    assert relations.stance(c, heir) == NEUTRAL and relations.places_of(heir)[0].tolist() == [0]
     with pytest.raises(sl.UsageError, match="is gone already"):
         relations.place(a, faction="sheep")
     with pytest.raises(sl.UsageError, match="is gone already"):
