@@ -40,7 +40,9 @@ cdef enum:
     LOSS_WINDOW_US = 1000000                        # two of these, or rounds, is how far back losses are counted
     LOSS_LEAST = 3                                  # fewer say nothing,
     LOSS_PACKETS = 20                               # nor do they among fewer packets
-    FUTILE_DECISIONS = 4                            # a loss that this many of them do not lessen is not ours
+    LOSS_KNOWN = 10000                              # packets times per mille: ten should have been lost
+    FUTILE_DECISIONS = 4                            # a loss that this many of them do not lessen is not ours,
+    OWN_LOSS_MOST = 150                             # and up to this, per mille, the rate grows on
     STEP_DOUBLES_US = 500000
     STEP_ROUNDS = 8
     VELOCITY_MOST = 1024
@@ -200,6 +202,10 @@ cdef inline void rate_forgive(Congestion* c) noexcept nogil:
     if c.credit < -<int64_t>(c.rate * FORGIVEN_US):
         c.credit = -<int64_t>(c.rate * FORGIVEN_US)
 
+cdef inline bint beyond_luck(uint64_t lost, uint64_t packets) noexcept nogil:
+    """Whether a path that loses one in ten would lose so many of so few one time in forty: two deviations more."""
+    return 10 * lost > packets and (10 * lost - packets) * (10 * lost - packets) > 36 * packets
+
 cdef inline bint rate_in_vain(Congestion* c, uint32_t lost) noexcept nogil:
     """Whether lowering the rate has not lessened the loss, which then is not the rate's. `lost` per mille."""
     cdef bint other = (2 * lost < c.futile_loss or 2 * lost > 3 * c.futile_loss
@@ -263,9 +269,9 @@ cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t now_us
     """A round is over: is there a queue, is too much lost, was what is allowed used?"""
     cdef uint64_t delivered = c.round_acked * 1000000 // elapsed_us, best = delivered, queue, rise
     cdef uint64_t base = congestion_base(c)
-    cdef uint32_t lost, packets
+    cdef uint32_t lost, gone, packets, own                # per mille; own: what the path loses however slowly one sends
     cdef bint slow, lossy, warned = c.warned
-    lost = c.lost[0] + c.lost[1]
+    lost = gone = c.lost[0] + c.lost[1]
     packets = lost + c.acked[0] + c.acked[1]
     loss_windows(c, now_us)
     lost = <uint32_t>(<uint64_t>lost * 1000 // packets) if lost >= LOSS_LEAST and packets >= LOSS_PACKETS else 0
@@ -275,7 +281,7 @@ cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t now_us
     rise = queue - c.queue_us if queue > c.queue_us else 0
     # What is measured is a round trip old: it will have risen as much again.
     slow = queue > LOW_US and (warned or queue + rise > HIGH_US)
-    lossy = lost > 100 or (lost > 50 and queue > LOW_US)
+    lossy = (lost > 100 and beyond_luck(gone, packets)) or (lost > 50 and queue > LOW_US)
     # One round may have had bad luck with where its acknowledgments fell; where much is wrong, only the last counts.
     if c.delivered > best and not lossy and queue <= 3 * HIGH_US:
         best = c.delivered
@@ -292,18 +298,17 @@ cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t now_us
         rate_lower(c, best if best < c.rate else c.rate, 100, queue, slow, now_us)
         return
     c.stubborn = 0
-    if lossy:
-        if rate_in_vain(c, lost):
-            return
+    if lossy and not rate_in_vain(c, lost):
         if lost > 500:                              # far too much: not step by step
             rate_lower(c, 2 * delivered if 2 * delivered < c.rate else c.rate, 100, queue, slow, now_us)
         else:
             rate_lower(c, c.rate, lost // 2, queue, slow, now_us)
         return
-    if lost == 0 and packets >= LOSS_PACKETS:
+    if <uint64_t>packets * c.futile_loss >= LOSS_KNOWN and <uint64_t>gone * 2000 < <uint64_t>packets * c.futile_loss:
         c.futile = 0
+    own = c.futile_loss if c.futile >= FUTILE_DECISIONS and c.futile_loss <= OWN_LOSS_MOST else 0
     # Where a round holds few packets, one may fall into the next. Who pays a large debt sends little and wants more.
-    if lost > 50 or ((c.round_sent + ONE_PACKET) * 4000000 < 3 * c.rate * elapsed_us
+    if lost > own + own // 8 + 100 or ((c.round_sent + ONE_PACKET) * 4000000 < 3 * c.rate * elapsed_us
                      and c.credit >= -<int64_t>(c.rate * FORGIVEN_US)):
         return                                      # the application asks for less, or one cannot be sure
     rate_raise(c, elapsed_us, queue)

@@ -29,6 +29,7 @@ LOSS_US = 1_000_000                 # two of these, or rounds, is how far back l
 LOSS_LEAST = 3                      # fewer say nothing,
 LOSS_PACKETS = 20                   # nor do they among fewer packets
 FUTILE = 4
+OWN_LOSS_MOST = 150
 STEP = 12_000                       # bytes a second, every second
 STEP_DOUBLES_US = 500_000
 STEP_ROUNDS = 8
@@ -181,10 +182,11 @@ class Congestion:
         self.begin(next_sequence, now_us)
 
     def decide(self, elapsed: int, now_us: int) -> None:
-        lost, packets = self.losses()
+        gone, packets = self.losses()
         if now_us >= self.loss_since_us + LOSS_US:      # a long round makes a long window
             self.lost, self.acked, self.loss_since_us = [0, self.lost[0]], [0, self.acked[0]], now_us
-        lost = lost * 1000 // packets if lost >= LOSS_LEAST and packets >= LOSS_PACKETS else 0     # per mille
+        lost = gone * 1000 // packets if gone >= LOSS_LEAST and packets >= LOSS_PACKETS else 0     # per mille
+        unlucky = (10 * gone - packets) ** 2 <= 36 * packets        # within two deviations of one in ten
         delivered = self.round_acked * MILLION // elapsed
         best = max(delivered, self.delivered)
         self.delivered = delivered
@@ -197,7 +199,7 @@ class Congestion:
         if slow and not (warned or self.startup or queue > 2 * HIGH_US):
             self.warned = True                          # a round for all others to see it too: then all go down
             return
-        lossy = lost > 100 or (lost > 50 and queue > LOW_US)
+        lossy = (lost > 100 and not unlucky) or (lost > 50 and queue > LOW_US)
         if lossy:
             self.lost, self.acked = [0, 0], [0, 0]      # the same losses count once
         if slow or (lossy and queue > LOW_US):
@@ -208,18 +210,19 @@ class Congestion:
             self.lower(min(self.rate, max(best, self.rate // 2)), 100, queue, slow, now_us)
             return
         self.stubborn = 0
-        if lossy:
-            if self.in_vain(lost):
-                return
+        if lossy and not self.in_vain(lost):
             if lost > 500:                              # far too much: not step by step
                 self.lower(min(self.rate, 2 * delivered), 100, queue, slow, now_us)
             else:
                 self.lower(self.rate, lost // 2, queue, slow, now_us)
             return
-        if lost == 0 and packets >= LOSS_PACKETS:
+        expected = packets * self.futile_loss                       # per mille of a packet
+        if expected >= 10_000 and gone * 2000 < expected:
             self.futile = 0
         used = (self.round_sent + ONE_PACKET) * MILLION * 4 >= 3 * self.rate * elapsed
-        if lost > 50 or not (used or self.credit < -self.rate * FORGIVEN_US):   # who pays a large debt wants more too
+        own = self.futile_loss if self.futile >= FUTILE and self.futile_loss <= OWN_LOSS_MOST else 0
+        wants = used or self.credit < -self.rate * FORGIVEN_US      # who pays a large debt wants more too
+        if lost > own + own // 8 + 100 or not wants:
             return                                      # the application asks for less, or one cannot be sure
         self.raise_(elapsed, queue)
 

@@ -104,6 +104,14 @@ def test_a_little_loss_without_delay_does_not_slow_it() -> None:
     assert one.use(SETTLED, 30) >= 0.85
 
 
+@pytest.mark.parametrize(("loss", "least"), [(0.05, 0.8), (0.08, 0.7), (0.1, 0.6), (0.12, 0.5)])
+def test_one_in_ten_lost_without_delay_leaves_most_of_the_line(loss: float, least: float) -> None:
+    one = line(50, 8 * MBIT, buffer_ms=100, loss=loss)
+    one.run(30 * SECOND, bulk)
+    assert one.use(SETTLED, 30) >= least
+    assert one.queue_ms(SETTLED, 30) < 50
+
+
 def test_much_loss_slows_it_until_slowing_turns_out_to_be_in_vain() -> None:
     """Three in ten are lost, however slowly one sends: much is given up for it, but not all, and no more later."""
     one = line(50, 20 * MBIT, loss=0.3)
