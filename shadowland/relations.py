@@ -10,7 +10,8 @@
 
     foes = relations.stances(wolf, players.handles) == Stance.ENEMY     # one call for all of them
 
-`shadowland.standing` tells clients, so that each knows who is a friend of its own.
+`shadowland.standing` tells clients, so that each knows who is a friend of its own. Fields that are GroupOnly("party"),
+GroupOnly("guild") or GroupOnly("faction") follow by themselves: its members are sent them.
 """
 import difflib
 import enum
@@ -140,11 +141,18 @@ class Relations:
             raise CapacityError(f"party {after[1]} has {PARTY_MOST} members; that is the most")
         self._core.place(entity, *after)
         self._placed[entity] = after
+        self._share(entity, after)
         if before[1] != after[1]:
             self._leave_party(entity, before[1])
             self._enter_party(entity, after[1])
         if (before[0], before[2]) != (after[0], after[2]):
             self._tell(Change(entity, "place"))
+
+    def _share(self, entity: int, place: tuple[int, int, int]) -> None:
+        """Tell the world whose GroupOnly fields are whose. Faction 0 is that of entities that were given none."""
+        for group, number in zip(("faction", "party", "guild"), place, strict=True):
+            if group in self.world.schema.groups:
+                self.world.set_group(group, entity, number)
 
     def _enter_party(self, entity: int, party: int) -> None:
         if party == 0:

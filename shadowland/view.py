@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from shadowland._core.world.view import Views
 from shadowland.errors import UsageError
 from shadowland.schema import Column, Entity, Schema
+from shadowland.schema.classes import contract_of
 from shadowland.schema.values import column_from_quanta
 from shadowland.world import Grid, Suggesting, kind_table
 
@@ -20,15 +21,25 @@ ANY_GRID = Grid(cell=1.0, radius=1.0)           # views look at no distances
 class Seen(Suggesting, Generic[Some]):
     """The entities of one class that are in sight: `handles` (uint64) and each field as an array, one row per entity.
 
-    OwnerOnly fields hold their smallest value in entities that are not yours.
+    OwnerOnly and GroupOnly fields hold their smallest value in entities whose field you are not sent: see `shown`.
     """
 
     handles: NDArray[np.uint64]
 
-    def __init__(self, cls: type[Some], arrays: dict[str, NDArray[Any]], handles: NDArray[np.uint64]) -> None:
+    def __init__(self, cls: type[Some], arrays: dict[str, NDArray[Any]], handles: NDArray[np.uint64],
+                 audiences: NDArray[np.uint8] | None = None) -> None:
         self._cls, self._names = cls, tuple(arrays)
         self.handles = handles
+        self._audiences = np.zeros(len(handles), np.uint8) if audiences is None else audiences
         self.__dict__.update(arrays)
+
+    def shown(self, field: str) -> NDArray[np.bool_]:
+        """Of which of these entities you are sent the field `field`. AttributeError if there is no such column."""
+        getattr(self, field)
+        audience = contract_of(self._cls).fields[field].audience
+        if audience == 0:
+            return np.ones(len(self), np.bool_)
+        return (self._audiences >> np.uint8(audience - 1) & 1).astype(np.bool_)
 
     def __len__(self) -> int:
         return len(self.handles)
@@ -65,7 +76,7 @@ class Snapshot:
             column.name: column_from_quanta(column.field, quanta[:, column.first:column.first + column.lanes])
             for column in view.columns[cls]
         }
-        return Seen(cls, arrays, rows["handle"].copy())
+        return Seen(cls, arrays, rows["handle"].copy(), rows["audience"].copy())
 
     def own(self, cls: type[Some]) -> Any:
         """The entity of a class that you own: an object with all its fields. UsageError if none is in sight."""

@@ -11,11 +11,13 @@ from shadowland._core.world import replicate as _core
 from shadowland._core.world.columns import KindTable
 from shadowland.errors import CapacityError, ConfigError, UsageError
 from shadowland.schema import Column, Entity, Layout, Schema, layout
+from shadowland.schema.classes import contract_of
 
 Some = TypeVar("Some", bound=Entity)
 
 SLOT_MASK = np.uint64(0xFFFFFFFF)
 SHIFT = np.uint64(32)
+MOST_GROUP = 2**32 - 1
 
 
 class HasHandle(Protocol):
@@ -33,6 +35,10 @@ class Grid:
     hysteresis   it leaves beyond radius + hysteresis; default a tenth of the radius.
     radii        other radii for some classes.
     layer        height of a cell for worlds with floors above each other; 0: one layer.
+    weights      how urgent some classes are when an observer's bytes do not suffice: 1/16 to 15, others have 1. Beside
+                 that the nearer goes first, one's own before others', and what has waited for two seconds before all.
+    far          beyond this part of its radius an entity is told at `far_rate` of the ticks; 1: it is told at each.
+    far_rate     above 0, at most 1. It is rounded to once in a whole number of ticks: 0.3 to every third.
     """
 
     cell: float
@@ -40,6 +46,14 @@ class Grid:
     hysteresis: float | None = None
     radii: Mapping[type[Entity], float] = field(default_factory=dict)
     layer: float = 0.0
+    weights: Mapping[type[Entity], float] = field(default_factory=dict)
+    far: float = 0.5
+    far_rate: float = 0.3
+
+    @property
+    def far_ticks(self) -> int:
+        """Every how many ticks what is far is told."""
+        return max(round(1 / self.far_rate), 1)
 
     def __post_init__(self) -> None:
         distances = {"cell": self.cell, "radius": self.radius, **{cls.__name__: r for cls, r in self.radii.items()}}
@@ -48,6 +62,13 @@ class Grid:
                 raise ConfigError(f"Grid: {name} is {value}; it must be a finite distance above 0")
         if self.hysteresis is not None and not 0 <= self.hysteresis < float("inf"):
             raise ConfigError(f"Grid: hysteresis is {self.hysteresis}; it must be a finite distance of at least 0")
+        for cls, weight in self.weights.items():
+            if not 1 / 16 <= weight <= 15:
+                raise ConfigError(f"Grid: the weight of {cls.__name__} is {weight}; it must be 1/16 to 15")
+        if not 0 < self.far <= 1:
+            raise ConfigError(f"Grid: far is {self.far}; it must be above 0, and at most 1 (never)")
+        if not 1 / 255 <= self.far_rate <= 1:
+            raise ConfigError(f"Grid: far_rate is {self.far_rate}; it must be 1/255 to 1")
 
 
 class Suggesting:
@@ -122,7 +143,9 @@ def kind_table(schema: Schema, tick_hz: float, aoi: Grid) -> tuple[KindTable, di
         radius = aoi.radii.get(cls, aoi.radius)
         hysteresis = radius / 10 if aoi.hysteresis is None else aoi.hysteresis
         axes = tuple(range(place.first, place.first + place.lanes)) if place is not None else ()
-        table.add(found.components, axes, radius, hysteresis)
+        groups = tuple(map(schema.groups.index, contract_of(cls).groups))
+        table.add(found.components, axes, radius, hysteresis, groups, weight=round(16 * aoi.weights.get(cls, 1)),
+                  far=aoi.far, far_ticks=aoi.far_ticks)
     return table, layouts
 
 
@@ -246,6 +269,28 @@ class World:
         """
         check_mask(mask)
         self.core.set_sees(observer, mask)
+
+    def set_group(self, group: str, entities: ArrayLike, numbers: ArrayLike) -> None:
+        """Say which group of a sort ("party") entities are of; GroupOnly fields of that sort go to its players alone.
+
+        entities: a handle or many. numbers: one for all or one each, 1 to 2**32 - 1; 0: of none, as new entities are. A
+        player belongs to the groups of its avatar. Who comes in is sent the whole entity with the next snapshot, who
+        goes no more of those fields from then on. UsageError for a sort that no field speaks of, a number out of range
+        or an entity that is gone, and then nothing is changed.
+        """
+        if group not in self.schema.groups:
+            close = difflib.get_close_matches(group, self.schema.groups, 1)
+            known = f"there are {', '.join(self.schema.groups)}" if self.schema.groups else "no field is GroupOnly"
+            raise UsageError(f"{group!r} is no group of the schema; "
+                             f"{f'did you mean {close[0]!r}?' if close else known}")
+        handles = np.atleast_1d(np.asarray(entities, np.uint64))
+        given = np.broadcast_to(np.asarray(numbers), handles.shape)
+        if given.dtype.kind not in "iu" or np.any(given < 0) or np.any(given > MOST_GROUP):
+            raise UsageError(f"group numbers are {numbers!r}; they must be whole, 0 (none) to 2**32 - 1")
+        try:
+            self.core.set_group(self.schema.groups.index(group), handles, given.astype(np.uint32))
+        except ValueError as error:
+            raise UsageError(f"{error} already") from None
 
     def near(self, entity: int, radius: float, cls: type[Entity] | None = None) -> NDArray[np.uint64]:
         """Handles of the entities (of one class, or all) within `radius` of an entity, itself included."""

@@ -22,7 +22,11 @@ cdef enum:                              # Component.kind
 cdef enum:                              # Component.audience
     AUDIENCE_ALL = 0
     AUDIENCE_OWNER = 1
+    AUDIENCE_GROUP = 2                  # to 6: the owner, and whose avatar is of the same group as the entity
     AUDIENCE_LOCAL = 255
+    CLASS_GROUPS = 5                    # groups that a class can speak of: an audience set fits a record's head
+    MAX_GROUPS = 16                     # groups of a world
+    SHOW_OWNER = 1                      # bit of an audience set: the owner's components; bit 1 + g: those of group g
 
 cdef struct Component:                  # 64 bytes; NumPy dtype shadowland._core.world.columns.COMPONENT_DTYPE
     double step                         # quantum in user units (1.0 for ints, bools, enums)
@@ -60,6 +64,13 @@ cdef struct EntityKind:
     uint32_t fields
     int32_t position[3]                 # components that decide who sees it; -1: no such axis
     uint8_t first[MAX_COMPONENTS + 1]   # first component of each field; then the number of components
+    uint8_t groups                      # that some component is for
+    uint8_t group[CLASS_GROUPS]         # number in the world of each
+    uint8_t shows_all                   # audience set of the owner
+    uint8_t far_from                    # farness (priority.pxd) above which it is far,
+    uint8_t far_ticks                   # and then is told once in so many ticks
+    uint8_t weight                      # in sixteenths: how it gains on others while it waits
+    double farness_scale               # squared distance to farness
 
 cdef inline int32_t wrap_into(const Component* c, int64_t value) noexcept nogil:
     """`value` on the circle low..high."""
@@ -123,8 +134,12 @@ cdef inline bint is_moving(const EntityKind* kind, const int32_t* state) noexcep
             return True
     return False
 
+cdef inline bint is_shown(const Component* c, uint32_t audience) noexcept nogil:
+    """True if who belongs to the audience set `audience` (0: just anybody) is sent the component."""
+    return c.audience == AUDIENCE_ALL or audience >> (c.audience - 1) & 1
+
 cdef inline bint within_tolerance(const EntityKind* kind, const int32_t* base, uint32_t ticks, const int32_t* state,
-                                  bint mine) noexcept nogil:
+                                  uint32_t audience) noexcept nogil:
     """True if who predicts `state` from `base`, `ticks` older, is right as far as it is asked of him.
 
     Tolerance is for what moves: where the velocity is zero, and in whatever is not predicted, every quantum counts.
@@ -134,7 +149,7 @@ cdef inline bint within_tolerance(const EntityKind* kind, const int32_t* base, u
     cdef const Component* c
     for i in range(kind.components):
         c = &kind.component[i]
-        if c.audience != AUDIENCE_ALL and not mine:
+        if not is_shown(c, audience):
             continue
         if c.predict < 0:
             if state[i] != base[i]:
@@ -150,3 +165,4 @@ cdef class KindTable:
     cdef EntityKind kinds[MAX_KINDS]
     cdef readonly uint32_t count
     cdef readonly uint32_t stride       # the most components of a kind
+    cdef readonly uint32_t groups       # groups that its kinds speak of

@@ -23,7 +23,7 @@ cdef object _wrong_component(const EntityKind* kind, uint32_t i):
     cdef const Component* by
     if not c.step > 0 or c.low > c.high or not 0 < c.bits <= 32 or <int64_t>c.high - c.low >> c.bits or c.tolerance < 0:
         return "step, range, bits or tolerance"
-    if not 0 < c.small < c.medium < 32 or c.audience not in (AUDIENCE_ALL, AUDIENCE_OWNER) or c.kind > KIND_FLAGS:
+    if not 0 < c.small < c.medium < 32 or c.audience > AUDIENCE_OWNER + kind.groups or c.kind > KIND_FLAGS:
         return "class widths, audience or kind"
     if c.lane >= c.lanes or (i == 0 and c.lane) or (c.lane and kind.component[i - 1].column != c.column):
         return "lanes: those of a field stand together"
@@ -34,7 +34,7 @@ cdef object _wrong_component(const EntityKind* kind, uint32_t i):
     if c.predict >= <int>kind.components or c.shift > 62:
         return "predict or shift"
     by = &kind.component[c.predict]
-    if by.audience > c.audience:
+    if by.audience not in (AUDIENCE_ALL, c.audience) and c.audience != AUDIENCE_OWNER:
         return "audience: its velocity is seen by fewer than itself"
     reach = max(-int(by.low), int(by.high))
     if abs(int(c.num)) * reach * PREDICT_LIMIT + (1 << int(c.shift) >> 1) > 2**62:
@@ -49,12 +49,16 @@ cdef class KindTable:
     components of each: a NumPy array of COMPONENT_DTYPE, copied.
     """
 
-    def add(self, components, position=(), radius: float = 0.0, hysteresis: float = 0.0) -> int:
+    def add(self, components, position=(), radius: float = 0.0, hysteresis: float = 0.0, groups=(), *,
+            weight: int = 16, far: float = 1.0, far_ticks: int = 1) -> int:
         """Add a class; its type id (0, 1, ...).
 
         components: COMPONENT_DTYPE, in the order of the fields, lanes together. position: indices of up to three
         components whose distance decides who sees the entity. radius, hysteresis: in user units; it comes into view
-        within `radius` and leaves it beyond `radius + hysteresis`. ValueError names what is wrong.
+        within `radius` and leaves it beyond `radius + hysteresis`. groups: the world's numbers (below 16) of the groups
+        that audiences 2, 3, ... stand for, at most 5. weight: 1 to 255, sixteenths of the usual gain of priority while
+        a record waits. far, far_ticks: beyond this part of its radius (1: never) it is told once in so many ticks (1 to
+        255). ValueError names what is wrong.
         """
         cdef EntityKind* kind
         cdef const unsigned char[::1] raw
@@ -67,8 +71,16 @@ cdef class KindTable:
             raise ValueError("position names up to three components")
         if not (0 <= radius < float("inf") and 0 <= hysteresis < float("inf")):
             raise ValueError("radius and hysteresis are finite and not negative")
+        if len(groups) > CLASS_GROUPS or not all(0 <= group < MAX_GROUPS for group in groups):
+            raise ValueError(f"a class speaks of at most {CLASS_GROUPS} groups, numbered 0 to {MAX_GROUPS - 1}")
+        if not (0 < weight < 256 and 0 < far <= 1 and 0 < far_ticks < 256):
+            raise ValueError("weight and far_ticks are 1 to 255, far is above 0 and at most 1")
         kind = &self.kinds[self.count]
         memset(kind, 0, sizeof(EntityKind))
+        kind.groups = len(groups)
+        kind.shows_all = SHOW_OWNER | ((1 << kind.groups) - 1) << 1
+        for i, group in enumerate(groups):
+            kind.group[i] = group
         raw = np.ascontiguousarray(components).view(np.uint8).reshape(-1)
         kind.components = len(components)
         memcpy(kind.component, &raw[0], kind.components * sizeof(Component))
@@ -85,7 +97,13 @@ cdef class KindTable:
         kind.radius = radius
         kind.radius2 = kind.radius * kind.radius
         kind.leave2 = (kind.radius + <double>hysteresis) * (kind.radius + <double>hysteresis)
+        kind.weight, kind.far_ticks, kind.far_from = weight, far_ticks, 255
+        if kind.leave2 > 0:
+            kind.farness_scale = 255.0 / kind.leave2
+        if far < 1:
+            kind.far_from = <uint8_t>(<double>far * kind.radius * (<double>far * kind.radius) * kind.farness_scale)
         self.stride = max(self.stride, kind.components)
+        self.groups = max(self.groups, 1 + max(groups, default=-1))
         self.count += 1
         return self.count - 1
 

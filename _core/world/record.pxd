@@ -15,7 +15,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from shadowland._core.world.columns cimport (
-    AUDIENCE_ALL, KIND_ANGLE, MAX_COMPONENTS, Component, EntityKind, difference, predict_component, wrap_into)
+    KIND_ANGLE, MAX_COMPONENTS, Component, EntityKind, difference, is_shown, predict_component, wrap_into)
 
 cdef enum:
     RECORD_BYTES = 288                  # 64 components of 34 bits, 64 field bits
@@ -157,14 +157,14 @@ cdef inline int64_t take_wide(RecordReader* r, const Component* c) noexcept nogi
         r.failed = True
     return origin_of(c) + (<int64_t>(number >> 1) ^ -<int64_t>(number & 1))
 
-cdef inline size_t encode_absolute(const EntityKind* kind, const int32_t* state, bint mine,
+cdef inline size_t encode_absolute(const EntityKind* kind, const int32_t* state, uint32_t audience,
                                    uint8_t* out) noexcept nogil:
     """Write the body of an absolute record to `out` (RECORD_BYTES of room); its length."""
     cdef RecordWriter w
     cdef uint32_t i
     w.data, w.length, w.pending, w.count = out, 0, 0, 0
     for i in range(kind.components):
-        if mine or kind.component[i].audience == AUDIENCE_ALL:
+        if is_shown(&kind.component[i], audience):
             if kind.component[i].bits > WIDE_BITS:
                 put_wide(&w, &kind.component[i], state[i])
             else:
@@ -172,13 +172,14 @@ cdef inline size_t encode_absolute(const EntityKind* kind, const int32_t* state,
     put_end(&w)
     return w.length
 
-cdef inline void decode_absolute(const EntityKind* kind, RecordReader* r, bint mine, int32_t* out) noexcept nogil:
+cdef inline void decode_absolute(const EntityKind* kind, RecordReader* r, uint32_t audience,
+                                 int32_t* out) noexcept nogil:
     """Read the body of an absolute record; components the audience does not see become `low`. Look at r.failed."""
     cdef uint32_t i
     cdef int64_t value
     for i in range(kind.components):
         value = kind.component[i].low
-        if mine or kind.component[i].audience == AUDIENCE_ALL:
+        if is_shown(&kind.component[i], audience):
             if kind.component[i].bits > WIDE_BITS:
                 value = take_wide(r, &kind.component[i])
             else:
@@ -190,7 +191,7 @@ cdef inline void decode_absolute(const EntityKind* kind, RecordReader* r, bint m
     take_end(r)
 
 cdef inline size_t encode_delta(const EntityKind* kind, const int32_t* state, const int32_t* reference, uint32_t ticks,
-                                bint mine, uint8_t* out) noexcept nogil:
+                                uint32_t audience, uint8_t* out) noexcept nogil:
     """Write the body of an update of `reference`, which is `ticks` old, to `out` (RECORD_BYTES of room); its length."""
     cdef RecordWriter w
     cdef int32_t residual[MAX_COMPONENTS]
@@ -198,7 +199,7 @@ cdef inline size_t encode_delta(const EntityKind* kind, const int32_t* state, co
     cdef uint32_t i, f
     w.data, w.length, w.pending, w.count = out, 0, 0, 0
     for f in range(kind.fields):
-        if not mine and kind.component[kind.first[f]].audience != AUDIENCE_ALL:
+        if not is_shown(&kind.component[kind.first[f]], audience):
             changed[f] = False
             continue
         changed[f] = False
@@ -229,12 +230,12 @@ cdef inline int32_t add_residual(const Component* c, int32_t predicted, int32_t 
     return value
 
 cdef inline void decode_delta(const EntityKind* kind, RecordReader* r, const int32_t* reference, uint32_t ticks,
-                              bint mine, int32_t* out) noexcept nogil:
+                              uint32_t audience, int32_t* out) noexcept nogil:
     """Read the body of an update of `reference`, which is `ticks` old. Look at r.failed; `out` means nothing then."""
     cdef uint64_t changed = 0
     cdef uint32_t i, f
     for f in range(kind.fields):
-        if mine or kind.component[kind.first[f]].audience == AUDIENCE_ALL:
+        if is_shown(&kind.component[kind.first[f]], audience):
             changed |= <uint64_t>take_bits(r, 1) << f
     for f in range(kind.fields):
         for i in range(kind.first[f], kind.first[f + 1]):

@@ -32,26 +32,25 @@ cdef enum:                              # Entry.state
     SEAT_LEAVING = 3
 
 cdef enum:                              # Entry.flags
-    REFERENCE_MINE = 1                  # the reference holds the owner's components
-    SENT_MINE = 2
     LOST = 4
     TOLD = 8                            # it was in a datagram at least once
 
 cdef enum:                              # held records: seat, and
     HELD_LEAVE = 0x8000
-    HELD_MINE = 0x4000
-    HELD_SEAT = 0x3FFF
+    HELD_SEAT = 0x7FFF
 
 cdef struct Entry:                      # 32 bytes
     uint32_t slot
     uint32_t generation
-    uint32_t since                      # tick at which it took the seat
+    uint32_t since                      # tick at which it took the seat, or the observer came into another audience
     uint32_t reference                  # 0 none
     uint32_t sent                       # 0 none
     uint32_t wanted                     # tick since which a record waits to be sent, 0 none
     uint8_t state
     uint8_t flags
-    uint16_t reserved[3]
+    uint8_t audience                    # set that `reference` and `sent` are for
+    uint8_t farness                    # 0 beside the avatar, 255 where it goes out of view; as the square grows
+    uint8_t reserved[4]
 
 cdef struct Token:
     uint32_t number                     # 0: settled
@@ -72,6 +71,7 @@ cdef struct Observer:
     uint32_t high                       # no seat from here on is taken
     uint32_t last_send
     uint32_t last_ack
+    uint32_t oldest_wait                # ticks that the oldest due record waits, of its last snapshot
 
 cdef inline void observer_reset(Observer* observer, uint64_t handle, uint32_t seats) noexcept nogil:
     """Begin anew for the connection `handle`; 0 leaves it empty."""
@@ -106,12 +106,11 @@ cdef inline void token_acked(Observer* observer, uint32_t number, uint32_t now) 
         held = observer.held[(token.first + i) & HELD_MASK]
         entry = &observer.entries[held & HELD_SEAT]
         if entry.state == SEAT_FREE or token.tick < entry.since:
-            continue                    # of the one who sat there before
+            continue                    # of the one who sat there before, or of another audience
         if held & HELD_LEAVE:
             entry.state = SEAT_FREE
         elif token.tick > entry.reference:
             entry.reference = token.tick
-            entry.flags = (entry.flags & ~REFERENCE_MINE) | (REFERENCE_MINE if held & HELD_MINE else 0)
             if entry.state == SEAT_ENTERING:
                 entry.state = SEAT_KNOWN
     while observer.high and observer.entries[observer.high - 1].state == SEAT_FREE:

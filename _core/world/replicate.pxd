@@ -14,17 +14,20 @@ from libc.string cimport memcpy
 
 from shadowland._core.base.pages cimport prefetch
 from shadowland._core.base.records cimport MessageRecord
+from shadowland._core.world.audience cimport settle_audience
 from shadowland._core.world.columns cimport (
-    HISTORY_MASK, MAX_KINDS, NO_SLOT, WINDOW, EntityKind, KindTable, within_tolerance)
-from shadowland._core.world.grid cimport GridHit, grid_query
+    HISTORY_MASK, NO_SLOT, WINDOW, EntityKind, within_tolerance)
+from shadowland._core.world.entities cimport Entities
+from shadowland._core.world.interest cimport Interest
+from shadowland._core.world.priority cimport is_far, priority_of
 from shadowland._core.world.rank cimport Ranked, rank_sort
 from shadowland._core.world.record cimport (
     RECORD_ABSOLUTE, RECORD_BYTES, RECORD_ENTER, RECORD_LEAVE, RECORD_LONG, RECORD_UPDATE,
     encode_absolute, encode_delta, put_uvarint, uvarint_size)
 from shadowland._core.world.reference cimport (
-    HELD_LEAVE, HELD_MASK, HELD_MINE, LOST, REFERENCE_MINE, SEAT_ENTERING, SEAT_FREE, SEAT_LEAVING, SENT_MINE, TOLD,
-    TOKEN_MASK, Entry, Observer, take_seat, token_begin)
-from shadowland._core.world.state cimport Place, Slot, WorldState, may_see, reference_state, state_at
+    HELD_LEAVE, HELD_MASK, LOST, SEAT_ENTERING, SEAT_FREE, SEAT_LEAVING, TOLD, TOKEN_MASK, Entry, Observer,
+    token_begin)
+from shadowland._core.world.state cimport Slot, WorldState, reference_state, state_at
 
 cdef enum:
     REFRESH = 56                        # a reference of this age is renewed while its entity moves,
@@ -40,7 +43,7 @@ cdef struct Encoding:
     uint32_t at                         # tick at which the reference stands, 0: absolute
     uint32_t offset
     uint16_t length
-    uint16_t mine
+    uint16_t audience
 
 cdef struct QueueItem:
     uint64_t priority                   # least first
@@ -48,7 +51,7 @@ cdef struct QueueItem:
     uint32_t offset                     # of its body
     uint16_t length
     uint8_t head_length
-    uint8_t mine
+    uint8_t reserved
     uint8_t head[HEAD_BYTES]
 
 cdef struct ReplicateStats:             # totals since the start, but for the last two
@@ -62,7 +65,6 @@ cdef struct ReplicateStats:             # totals since the start, but for the la
     uint64_t encoded                    # bodies made; the rest of the records copied one
     uint64_t deferred                   # records that waited for room
     uint64_t given_up                   # tokens given up because too many were open
-    uint64_t unseated                   # entities in view for which there was no seat
     uint64_t stalled                    # observers not sent to, as they acknowledged nothing for half a second
     uint64_t full                       # records or datagrams for which the tick's memory did not suffice
     uint64_t entering                   # now
@@ -70,20 +72,14 @@ cdef struct ReplicateStats:             # totals since the start, but for the la
     uint64_t oldest_wait_ticks          # of this tick's deferred records
 
 cdef struct Replication:
-    WorldState world
+    WorldState* world
+    Interest interest
     Observer* observers
     Encoding* encodings
     uint8_t* bodies
-    GridHit* hits                       # slots
-    Ranked* ranks                       # the greater of slots and seats
     QueueItem* queue                    # seats
-    uint64_t* marks                     # by slot: last visit that knew it
     MessageRecord* out
     uint8_t* arena
-    double radius2[MAX_KINDS]
-    double leave2[MAX_KINDS]
-    double reach
-    uint64_t visit
     size_t bodies_used
     size_t bodies_capacity
     size_t arena_used
@@ -93,96 +89,34 @@ cdef struct Replication:
     uint32_t out_count
     uint32_t out_capacity
     uint32_t observer_count
-    uint32_t seats
     uint32_t max_payload
     uint32_t round                      # counts calls: what slots remember of an earlier one is void
     uint8_t channel
-    bint masked                         # some mask was set: until then nobody pays for them
     uint64_t now_us
     ReplicateStats stats
 
-cdef inline double distance2(const Place* a, const Place* b) noexcept nogil:
-    cdef double dx = b.x - a.x, dy = b.y - a.y, dz = b.z - a.z
-    return dx * dx + dy * dy + dz * dz
-
-cdef inline void seat_newcomers(Replication* r, Observer* observer, uint32_t count) noexcept nogil:
-    """Seats for the `count` slots in r.ranks, as far as there are any."""
-    cdef uint32_t i, seat = take_seat(observer, 0, r.seats)
-    cdef Entry* entry
-    if seat != NO_SLOT:
-        rank_sort(r.ranks, count)
-    for i in range(count):
-        if seat == NO_SLOT:
-            r.stats.unseated += count - i
-            return
-        entry = &observer.entries[seat]
-        entry.slot = r.ranks[i].index
-        entry.generation = r.world.slot[entry.slot].generation
-        entry.since = r.world.tick
-        entry.reference = entry.sent = entry.wanted = 0
-        entry.state, entry.flags = SEAT_ENTERING, 0
-        if seat >= observer.high:
-            observer.high = seat + 1
-        seat = take_seat(observer, seat + 1, r.seats)
-
-cdef inline void update_interest(Replication* r, Observer* observer) noexcept nogil:
-    """Move what is out of view to leaving, and give seats to what came into view, the nearest first."""
-    cdef WorldState* world = &r.world
-    cdef uint32_t avatar = <uint32_t>observer.avatar, seat, i, count = 0, found
-    cdef const Place* centre = &world.place[avatar if avatar < world.slots else 0]
-    cdef const Place* place
-    cdef bint sees = observer.avatar != 0 and centre.generation == <uint32_t>(observer.avatar >> 32)
-    cdef Entry* entry
-    r.visit += 1
-    for seat in range(observer.high):
-        entry = &observer.entries[seat]
-        if entry.state == SEAT_FREE or entry.state == SEAT_LEAVING:
-            continue
-        place = &world.place[entry.slot]
-        prefetch(&world.slot[entry.slot])       # for fill_queue()
-        if sees and place.generation == entry.generation and distance2(centre, place) <= r.leave2[place.kind] and \
-                (not r.masked or may_see(&world.slot[entry.slot], observer.sees, observer.handle)):
-            r.marks[entry.slot] = r.visit
-        else:
-            entry.state = SEAT_LEAVING if entry.flags & TOLD else SEAT_FREE
-    while observer.high and observer.entries[observer.high - 1].state == SEAT_FREE:
-        observer.high -= 1
-    if not sees:
-        return
-    found = grid_query(&world.grid, centre.x, centre.y, centre.z, r.reach, r.radius2, r.hits)
-    for i in range(found):
-        if r.marks[r.hits[i].slot] != r.visit and \
-                (not r.masked or may_see(&world.slot[r.hits[i].slot], observer.sees, observer.handle)):
-            # Squares are not negative, so their bits compare as the numbers do.
-            memcpy(&r.ranks[count].key, &r.hits[i].distance2, 8)
-            r.ranks[count].tie = r.ranks[count].index = r.hits[i].slot
-            count += 1
-    if count:
-        seat_newcomers(r, observer, count)
-
-cdef inline bint prediction_fails(Replication* r, const Entry* entry, uint32_t base, bint mine) noexcept nogil:
+cdef inline bint prediction_fails(Replication* r, const Entry* entry, uint32_t base) noexcept nogil:
     """True if the observer, who predicts from `base`, is wrong by more than the tolerance. Asked once for all."""
-    cdef WorldState* world = &r.world
+    cdef WorldState* world = r.world
     cdef Slot* slot = &world.slot[entry.slot]
     cdef const EntityKind* kind = &world.kinds[slot.kind]
     cdef uint64_t bit = <uint64_t>1 << (base & HISTORY_MASK)
     cdef bint fails
-    if not mine and slot.checked & bit:
+    if not entry.audience and slot.checked & bit:
         return (slot.wanting & bit) != 0
     fails = not within_tolerance(kind, state_at(world, base, entry.slot), world.tick - base,
-                                 state_at(world, world.tick, entry.slot), mine)
-    if not mine:
+                                 state_at(world, world.tick, entry.slot), entry.audience)
+    if not entry.audience:
         slot.checked |= bit
         if fails:
             slot.wanting |= bit
     return fails
 
-cdef inline bint record_needed(Replication* r, const Entry* entry, bint mine) noexcept nogil:
+cdef inline bint record_needed(Replication* r, const Entry* entry) noexcept nogil:
     """True if this observer must be told of the entity now."""
     cdef uint32_t tick = r.world.tick, age
     cdef uint32_t base = entry.sent if entry.sent > entry.reference else entry.reference
-    cdef uint8_t base_mine = entry.flags & (SENT_MINE if entry.sent >= entry.reference else REFERENCE_MINE)
-    if base == 0 or entry.flags & LOST or mine != (base_mine != 0):
+    if base == 0 or entry.flags & LOST:
         return True
     age = tick - base
     if age >= REPEAT_S * r.world.hz:
@@ -191,13 +125,16 @@ cdef inline bint record_needed(Replication* r, const Entry* entry, bint mine) no
         return True
     if r.world.slot[entry.slot].last_change <= base:
         return False                    # it rests, and the observer has seen it do so
+    if is_far(r.world, entry) and (tick + entry.slot) % r.world.kinds[r.world.slot[entry.slot].kind].far_ticks:
+        return False                    # all who see it from afar are told at the same ticks, and share what is made
     if age >= REFRESH or (age >= REFRESH_EARLY and (tick + entry.slot) & REFRESH_MASK == 0):
         return True
-    return prediction_fails(r, entry, base, mine)
+    return prediction_fails(r, entry, base)
 
-cdef inline Encoding* encoding_of(Replication* r, uint32_t index, uint32_t at, bint mine) noexcept nogil:
+cdef inline Encoding* encoding_of(Replication* r, uint32_t index, uint32_t at,
+                                   uint32_t audience) noexcept nogil:
     """Body of entity `index` against its state at tick `at` (0: absolute), made now or before. NULL: no memory left."""
-    cdef WorldState* world = &r.world
+    cdef WorldState* world = r.world
     cdef Slot* slot = &world.slot[index]
     cdef const EntityKind* kind = &world.kinds[slot.kind]
     cdef const int32_t* state = state_at(world, world.tick, index)
@@ -206,7 +143,7 @@ cdef inline Encoding* encoding_of(Replication* r, uint32_t index, uint32_t at, b
     cdef uint8_t* body
     while i != NO_SLOT:
         encoding = &r.encodings[i]
-        if encoding.at == at and encoding.mine == mine:
+        if encoding.at == at and encoding.audience == audience:
             return encoding
         i = encoding.next
     if r.encoding_count == r.encoding_capacity or r.bodies_capacity - r.bodies_used < RECORD_BYTES:
@@ -214,26 +151,28 @@ cdef inline Encoding* encoding_of(Replication* r, uint32_t index, uint32_t at, b
         return NULL
     encoding = &r.encodings[r.encoding_count]
     body = &r.bodies[r.bodies_used]
-    encoding.next, encoding.at, encoding.offset, encoding.mine = slot.encodings, at, <uint32_t>r.bodies_used, mine
+    encoding.next, encoding.at, encoding.offset = slot.encodings, at, <uint32_t>r.bodies_used
+    encoding.audience = <uint16_t>audience
     if at == 0:
-        encoding.length = <uint16_t>encode_absolute(kind, state, mine, body)
+        encoding.length = <uint16_t>encode_absolute(kind, state, audience, body)
     else:
-        encoding.length = <uint16_t>encode_delta(kind, state, state_at(world, at, index), world.tick - at, mine, body)
+        encoding.length = <uint16_t>encode_delta(kind, state, state_at(world, at, index), world.tick - at,
+                                                 audience, body)
     slot.encodings = r.encoding_count
     r.encoding_count += 1
     r.bodies_used += encoding.length
     r.stats.encoded += 1
     return encoding
 
-cdef inline bint fill_record(Replication* r, const Entry* entry, bint mine, QueueItem* item) noexcept nogil:
+cdef inline bint fill_record(Replication* r, const Entry* entry, QueueItem* item) noexcept nogil:
     """Head and body of an entering or known entity: against the acknowledged reference while its state is known."""
     cdef Slot* slot = &r.world.slot[entry.slot]
     cdef Encoding* delta = NULL
     cdef Encoding* full
     cdef uint32_t at, age = r.world.tick - entry.reference, tail = 0
-    if entry.state != SEAT_ENTERING and mine == (entry.flags & REFERENCE_MINE != 0) and age <= 0xFFFF:
-        if reference_state(&r.world, entry.slot, entry.reference, &at) != NULL:
-            delta = encoding_of(r, entry.slot, at, mine)
+    if entry.state != SEAT_ENTERING and entry.reference and age <= 0xFFFF:
+        if reference_state(r.world, entry.slot, entry.reference, &at) != NULL:
+            delta = encoding_of(r, entry.slot, at, entry.audience)
             if delta == NULL:
                 return False
             item.head[0] = RECORD_UPDATE | <uint8_t>(age if age <= WINDOW else RECORD_LONG) << 2
@@ -243,18 +182,18 @@ cdef inline bint fill_record(Replication* r, const Entry* entry, bint mine, Queu
             item.head_length = 1 + tail
             item.offset, item.length = delta.offset, delta.length
             return True
-    full = encoding_of(r, entry.slot, 0, mine)
+    full = encoding_of(r, entry.slot, 0, entry.audience)
     if full == NULL:
         return False
     item.offset, item.length = full.offset, full.length
     item.head_length = 1
     if entry.state == SEAT_ENTERING:
-        item.head[0] = RECORD_ENTER | mine << 2
+        item.head[0] = RECORD_ENTER | entry.audience << 2
         item.head[1] = slot.kind
         tail = 2 + put_uvarint(&item.head[2], entry.slot)
         item.head_length = <uint8_t>(tail + put_uvarint(&item.head[tail], entry.generation))
     else:
-        item.head[0] = RECORD_ABSOLUTE | mine << 2
+        item.head[0] = RECORD_ABSOLUTE | entry.audience << 2
     return True
 
 cdef inline void fetch_bases(Replication* r, const Observer* observer) noexcept nogil:
@@ -270,8 +209,8 @@ cdef inline void fetch_bases(Replication* r, const Observer* observer) noexcept 
         base = entry.sent if entry.sent > entry.reference else entry.reference
         if slot.last_change > base and r.world.tick - base < REFRESH and \
                 (slot.stamp != r.round or not slot.checked >> (base & HISTORY_MASK) & 1):
-            prefetch(state_at(&r.world, base, entry.slot))
-            prefetch(state_at(&r.world, r.world.tick, entry.slot))
+            prefetch(state_at(r.world, base, entry.slot))
+            prefetch(state_at(r.world, r.world.tick, entry.slot))
 
 cdef inline uint32_t fill_queue(Replication* r, Observer* observer, size_t* bytes) noexcept nogil:
     """What this observer must be told, by seat; the number of records and, in `bytes`, an upper bound of their size."""
@@ -288,7 +227,7 @@ cdef inline uint32_t fill_queue(Replication* r, Observer* observer, size_t* byte
         item.seat = seat
         if entry.state == SEAT_LEAVING:
             r.stats.leaving += 1
-            item.head[0], item.head_length, item.length, item.mine, item.offset = RECORD_LEAVE, 1, 0, 0, 0
+            item.head[0], item.head_length, item.length, item.offset = RECORD_LEAVE, 1, 0, 0
             item.priority = 0
         else:
             r.stats.visible += 1
@@ -296,13 +235,12 @@ cdef inline uint32_t fill_queue(Replication* r, Observer* observer, size_t* byte
             slot = &r.world.slot[entry.slot]
             if slot.stamp != r.round:
                 slot.stamp, slot.encodings, slot.checked, slot.wanting = r.round, NO_SLOT, 0, 0
-            item.mine = slot.owner != 0 and slot.owner == observer.handle
-            if not record_needed(r, entry, item.mine):
+            if not settle_audience(r.world, observer, entry) or not record_needed(r, entry):
                 continue
             if entry.wanted == 0:
                 entry.wanted = r.world.tick
-            item.priority = 1 if entry.slot == <uint32_t>observer.avatar else <uint64_t>entry.wanted + 1
-            if not fill_record(r, entry, item.mine, item):
+            item.priority = priority_of(r.world, observer, entry)
+            if not fill_record(r, entry, item):
                 continue
         bytes[0] += uvarint_size(seat) + item.head_length + item.length
         count += 1
@@ -330,13 +268,13 @@ cdef inline void write_datagram(Replication* r, Observer* observer, const Ranked
         length += item.length
         previous = item.seat
         observer.held[(first + i) & HELD_MASK] = <uint16_t>(
-            item.seat | (HELD_MINE if item.mine else 0) | (HELD_LEAVE if entry.state == SEAT_LEAVING else 0))
+            item.seat | (HELD_LEAVE if entry.state == SEAT_LEAVING else 0))
         if entry.state == SEAT_LEAVING:
             r.stats.leaves += 1
         else:
             r.stats.enters += entry.state == SEAT_ENTERING
             entry.sent, entry.wanted = tick, 0
-            entry.flags = (entry.flags & ~(LOST | SENT_MINE)) | TOLD | (SENT_MINE if item.mine else 0)
+            entry.flags = (entry.flags & ~LOST) | TOLD
     out.connection, out.time_us = observer.handle, r.now_us
     out.offset, out.length, out.number = <uint32_t>r.arena_used, length, token
     out.channel, out.kind, out.flags = r.channel, 0, 0
@@ -347,9 +285,11 @@ cdef inline void write_datagram(Replication* r, Observer* observer, const Ranked
     r.stats.payload_bytes += length
     r.stats.datagrams += 1
 
-cdef inline void note_wait(Replication* r, const Entry* entry) noexcept nogil:
-    if entry.wanted and r.world.tick - entry.wanted > r.stats.oldest_wait_ticks:
-        r.stats.oldest_wait_ticks = r.world.tick - entry.wanted
+cdef inline void note_wait(Replication* r, Observer* observer, const Entry* entry) noexcept nogil:
+    if entry.wanted and r.world.tick - entry.wanted > observer.oldest_wait:
+        observer.oldest_wait = r.world.tick - entry.wanted
+        if observer.oldest_wait > r.stats.oldest_wait_ticks:
+            r.stats.oldest_wait_ticks = observer.oldest_wait
 
 cdef inline bint has_room(Replication* r) noexcept nogil:
     """True if the outbox holds one more datagram of any size."""
@@ -363,20 +303,21 @@ cdef inline void pack(Replication* r, Observer* observer, uint32_t count, size_t
     """Datagrams for the queue, in order of priority as far as budget and datagrams go."""
     cdef uint32_t number, i, at = 0, taken, room, used, cost, before
     cdef QueueItem* item
+    cdef Ranked* ranks = r.interest.ranks
     if SNAPSHOT_HEAD + bytes <= (r.max_payload if r.max_payload < budget else budget):
         for i in range(count):          # the ordinary case: all of it in one, and the queue is in order of seats
-            r.ranks[i].index = i
+            ranks[i].index = i
         if has_room(r):
-            write_datagram(r, observer, r.ranks, count)
+            write_datagram(r, observer, ranks, count)
         return
     for i in range(count):
-        r.ranks[i].key, r.ranks[i].tie, r.ranks[i].index = r.queue[i].priority, r.queue[i].seat, i
-    rank_sort(r.ranks, count)
+        ranks[i].key, ranks[i].tie, ranks[i].index = r.queue[i].priority, r.queue[i].seat, i
+    rank_sort(ranks, count)
     for number in range(DATAGRAMS):
         room = r.max_payload if r.max_payload < budget else budget
         used, taken = SNAPSHOT_HEAD, 0
         while at + taken < count:
-            item = &r.queue[r.ranks[at + taken].index]
+            item = &r.queue[ranks[at + taken].index]
             cost = uvarint_size(item.seat) + item.head_length + item.length
             # One record always goes, or a small budget would starve it for ever.
             if used + cost > (r.max_payload if number == 0 and taken == 0 else room):
@@ -386,16 +327,16 @@ cdef inline void pack(Replication* r, Observer* observer, uint32_t count, size_t
         if (number and taken == 0) or not has_room(r):
             break
         for i in range(at, at + taken):
-            r.ranks[i].key = r.queue[r.ranks[i].index].seat
-        rank_sort(&r.ranks[at], taken)
+            ranks[i].key = r.queue[ranks[i].index].seat
+        rank_sort(&ranks[at], taken)
         before = <uint32_t>r.arena_used
-        write_datagram(r, observer, &r.ranks[at], taken)
+        write_datagram(r, observer, &ranks[at], taken)
         at += taken
         before = <uint32_t>r.arena_used - before
         budget = budget - before if budget > before else 0
     r.stats.deferred += count - at
     for i in range(at, count):
-        note_wait(r, &observer.entries[r.queue[r.ranks[i].index].seat])
+        note_wait(r, observer, &observer.entries[r.queue[ranks[i].index].seat])
 
 cdef inline bint is_stalled(const Replication* r, const Observer* observer) noexcept nogil:
     """Nothing acknowledged for half a second: a datagram each quarter, until something is."""
@@ -416,24 +357,16 @@ cdef inline void send_snapshot(Replication* r, Observer* observer, uint32_t budg
     cdef uint32_t count
     fetch_bases(r, observer)
     count = fill_queue(r, observer, &bytes)
+    observer.oldest_wait = 0
     pack(r, observer, count, bytes, budget)
     observer.last_send = r.world.tick
 
-cdef class World:
+cdef class World(Entities):
     cdef Replication r
-    cdef KindTable table
-    cdef uint32_t* free_slots           # ring
-    cdef size_t free_first
-    cdef size_t free_count
-    cdef uint32_t* slot_row             # row of each slot in its kind
-    cdef object columns                 # keeps the user's arrays alive
     cdef object out_records
     cdef object out_arena
     cdef readonly dict timing_ns        # last tick: publish, grid, interest, encode
     cdef public object clock            # None: nothing is timed. The world knows no clock of its own
-    cdef list memory                    # (address, size if in pages of its own) of all that _take() took
     cdef object _clock(self)
-    cdef void* _take(self, size_t count, size_t size) except NULL
-    cdef int _make_state(self, uint32_t hz, uint32_t entities, double cell, double layer) except -1
+    cdef int _make_interest(self, double cell, double layer) except -1
     cdef int _make_outbox(self, size_t observers, size_t max_payload) except -1
-    cdef Slot* _slot(self, uint64_t handle) noexcept

@@ -73,6 +73,7 @@ cdef struct WorldState:
     Slot* slot
     Place* place                        # by slot
     int32_t* history
+    uint32_t* group_of                  # groups x slots: number of the group that each entity is of, 0 none
     uint32_t* field_changed             # slots x stride: tick of the last change, by first component, of rated fields
     size_t stride
     uint32_t slots

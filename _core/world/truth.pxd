@@ -9,7 +9,7 @@ Threads  One writer, any number of reading processes: a tick's number is written
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from shadowland._core.world.columns cimport AUDIENCE_ALL, EntityKind, difference, quantize
+from shadowland._core.world.columns cimport EntityKind, difference, is_shown, quantize
 from shadowland._core.world.state cimport WorldState, column_value, first_quanta
 from shadowland._core.world.view cimport Seat, ViewSet, in_view, kept_at, view_seat, view_state
 
@@ -89,12 +89,12 @@ cdef inline double truth_distance2(const EntityKind* kind, const int32_t* state,
     return total
 
 cdef inline bint truth_is_off(const EntityKind* kind, const int32_t* truth, const int32_t* seen,
-                              bint mine) noexcept nogil:
+                              uint32_t audience) noexcept nogil:
     """True if `seen` is off by more than the tolerance. Fields with a rate lag by design and are left out."""
     cdef uint32_t i
     cdef int64_t apart, tolerance
     for i in range(kind.components):
-        if kind.component[i].rate_ticks or (kind.component[i].audience != AUDIENCE_ALL and not mine):
+        if kind.component[i].rate_ticks or not is_shown(&kind.component[i], audience):
             continue
         apart = difference(&kind.component[i], truth[i], seen[i])
         tolerance = kind.component[i].tolerance if kind.component[i].predict >= 0 else 0

@@ -4,7 +4,7 @@ from libc.math cimport sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from shadowland._core.world.columns cimport MAX_COMPONENTS, KindTable
+from shadowland._core.world.columns cimport MAX_COMPONENTS, SHOW_OWNER, KindTable
 from shadowland._core.world.replicate cimport World
 from shadowland._core.world.view cimport Views
 
@@ -34,8 +34,8 @@ cdef class Truth:
         self.table, self.world = table, world
         if world is not None:
             memset(&header, 0, sizeof(header))
-            header.magic, header.hz = TRUTH_MAGIC, world.r.world.hz
-            header.slots, header.stride = world.r.world.slots, world.r.world.stride
+            header.magic, header.hz = TRUTH_MAGIC, world.state.hz
+            header.slots, header.stride = world.state.slots, world.state.stride
             size = sizeof(TruthHeader) + RING * truth_tick_size(header.slots, header.stride)
             with open(path, "wb") as file:
                 file.write((<const char*>&header)[:sizeof(header)])
@@ -63,7 +63,7 @@ cdef class Truth:
         cdef uint32_t kind, row
         if self.world is None:
             raise ValueError("this ring is only read; give it the world to write it")
-        state = &self.world.r.world
+        state = &self.world.state
         now = truth_at(self.base, state.slots, state.stride, tick)
         before = truth_at(self.base, state.slots, state.stride, tick - 1)
         with nogil:
@@ -155,7 +155,7 @@ cdef class Truth:
         cdef const EntityKind* kind
         for seat in range(v.seats):
             sitting = view_seat(v, view, seat)
-            if not in_view(sitting) or not v.mine[kept_at(v, view, seat) + sitting.newest]:
+            if not in_view(sitting) or not v.audience[kept_at(v, view, seat) + sitting.newest] & SHOW_OWNER:
                 continue
             if sitting.slot >= self.header.slots or at.slot[sitting.slot].generation != sitting.generation:
                 continue
@@ -193,7 +193,7 @@ cdef class Truth:
             self.stats_.ghosts += 1
             return 1
         view_state(v, view, seat - 1, v.newest[view], seen)
-        if not truth_is_off(kind, truth, seen, v.mine[kept_at(v, view, seat - 1) + sitting.newest]):
+        if not truth_is_off(kind, truth, seen, v.audience[kept_at(v, view, seat - 1) + sitting.newest]):
             return 0
         self.stats_.off += 1
         return 1

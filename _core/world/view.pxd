@@ -39,14 +39,14 @@ cdef struct Parsed:                     # a record that was read and not yet tak
     uint32_t generation
     uint8_t what                        # RECORD_*
     uint8_t kind
-    uint8_t mine
+    uint8_t audience
     uint8_t reserved
 
 cdef struct ViewSet:
     const EntityKind* kinds
     Seat* table                         # views x seats
     uint32_t* ticks                     # views x seats x depth
-    uint8_t* mine                       # the same: the state holds the owner's components
+    uint8_t* audience                   # the same: the audience set whose components the state holds
     int32_t* states                     # the same, x stride
     uint32_t* newest                    # by view: tick of the newest snapshot, 0 none
     Parsed* parsed                      # seats
@@ -65,7 +65,7 @@ cdef inline bint in_view(const Seat* sitting) noexcept nogil:
     return sitting.used and sitting.entered > sitting.left
 
 cdef inline size_t kept_at(const ViewSet* v, uint32_t view, uint32_t seat) noexcept nogil:
-    """Index of the first kept state of a seat in `ticks` and `mine`."""
+    """Index of the first kept state of a seat in `ticks` and `audience`."""
     return (<size_t>view * v.seats + seat) * v.depth
 
 cdef inline uint32_t find_kept(const ViewSet* v, uint32_t view, uint32_t seat, uint32_t tick) noexcept nogil:
@@ -91,7 +91,7 @@ cdef inline bint can_keep(const ViewSet* v, uint32_t view, uint32_t seat, uint32
         return True
     return tick >= v.ticks[kept_at(v, view, seat) + oldest_kept(v, view, seat)]
 
-cdef inline void keep_state(ViewSet* v, uint32_t view, uint32_t seat, uint32_t tick, bint mine,
+cdef inline void keep_state(ViewSet* v, uint32_t view, uint32_t seat, uint32_t tick, uint8_t audience,
                             const int32_t* state) noexcept nogil:
     """Keep `state`, in place of the oldest if there is no room. can_keep() was asked before."""
     cdef Seat* sitting = view_seat(v, view, seat)
@@ -103,7 +103,7 @@ cdef inline void keep_state(ViewSet* v, uint32_t view, uint32_t seat, uint32_t t
             sitting.count += 1
         else:
             i = oldest_kept(v, view, seat)
-    v.ticks[base + i], v.mine[base + i] = tick, mine
+    v.ticks[base + i], v.audience[base + i] = tick, audience
     memcpy(&v.states[(base + i) * v.stride], state, v.kinds[sitting.kind].components * sizeof(int32_t))
     if sitting.count == 1 or tick >= v.ticks[base + sitting.newest]:
         sitting.newest = i
@@ -126,8 +126,8 @@ cdef inline int parse_update(ViewSet* v, uint32_t view, uint32_t tick, uint32_t 
     if reference == v.depth:
         return VIEW_UNDECODABLE
     at = kept_at(v, view, out.seat) + reference
-    out.mine = v.mine[at]
-    decode_delta(&v.kinds[sitting.kind], r, &v.states[at * v.stride], age, out.mine, state)
+    out.audience = v.audience[at]
+    decode_delta(&v.kinds[sitting.kind], r, &v.states[at * v.stride], age, out.audience, state)
     if r.failed:
         return VIEW_BAD_MESSAGE
     return VIEW_OK if can_keep(v, view, out.seat, tick) else VIEW_UNDECODABLE
@@ -136,12 +136,12 @@ cdef inline int parse_enter(ViewSet* v, uint32_t view, uint32_t tick, RecordRead
                             int32_t* state) noexcept nogil:
     cdef Seat* sitting = view_seat(v, view, out.seat)
     cdef uint32_t kind = take_bits(r, 8)
-    if r.failed or kind >= v.kind_count:
+    if r.failed or kind >= v.kind_count or out.audience & ~v.kinds[kind].shows_all:
         return VIEW_BAD_MESSAGE
     out.kind = <uint8_t>kind
     out.slot = take_uvarint(r, 0xFFFFFFFF)
     out.generation = take_uvarint(r, 0xFFFFFFFF)
-    decode_absolute(&v.kinds[kind], r, out.mine, state)
+    decode_absolute(&v.kinds[kind], r, out.audience, state)
     if r.failed:
         return VIEW_BAD_MESSAGE
     if tick > sitting.left and in_view(sitting) and sitting.slot == out.slot and sitting.generation == out.generation:
@@ -158,18 +158,18 @@ cdef inline int parse_record(ViewSet* v, uint32_t view, uint32_t tick, RecordRea
     cdef uint32_t head = take_bits(r, 8), value = head >> 2
     if r.failed:
         return VIEW_BAD_MESSAGE
-    out.what, out.mine = head & 3, value & 1
+    out.what, out.audience = head & 3, <uint8_t>value
     if out.what == RECORD_UPDATE:
         return parse_update(v, view, tick, value, r, out, state)
     if out.what == RECORD_LEAVE:
         return VIEW_BAD_MESSAGE if value else VIEW_OK
-    if value > 1:
-        return VIEW_BAD_MESSAGE
     if out.what == RECORD_ENTER:
         return parse_enter(v, view, tick, r, out, state)
     if not sitting.used or tick < sitting.entered:
         return VIEW_UNDECODABLE         # perhaps of the one who sat there before
-    decode_absolute(&v.kinds[sitting.kind], r, out.mine, state)
+    if value & ~v.kinds[sitting.kind].shows_all:
+        return VIEW_BAD_MESSAGE
+    decode_absolute(&v.kinds[sitting.kind], r, out.audience, state)
     if r.failed:
         return VIEW_BAD_MESSAGE
     return VIEW_OK if can_keep(v, view, out.seat, tick) else VIEW_UNDECODABLE
@@ -191,7 +191,7 @@ cdef inline void commit_record(ViewSet* v, uint32_t view, uint32_t tick, const P
             sitting.entered, sitting.count, sitting.newest, sitting.used = tick, 0, 0, 1
         elif tick < sitting.entered:
             sitting.entered = tick
-    keep_state(v, view, p.seat, tick, p.mine, state)
+    keep_state(v, view, p.seat, tick, p.audience, state)
 
 cdef inline int view_apply(ViewSet* v, uint32_t view, const uint8_t* data, size_t length, uint32_t hint) noexcept nogil:
     """Take one snapshot payload, all of it or nothing; VIEW_*.

@@ -4,7 +4,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from shadowland._core.base.records cimport MESSAGE_UNDECODABLE, MessageRecord
-from shadowland._core.world.columns cimport KindTable
+from shadowland._core.world.columns cimport SHOW_OWNER, KindTable
 from shadowland._core.world.reference cimport MAX_SEATS
 
 import numpy as np
@@ -14,7 +14,8 @@ from shadowland._core.base.records import MESSAGE_DTYPE as _MESSAGE_DTYPE
 OK = VIEW_OK
 BAD_MESSAGE = VIEW_BAD_MESSAGE
 UNDECODABLE = VIEW_UNDECODABLE
-KNOWN_DTYPE = np.dtype([("handle", np.uint64), ("seat", np.uint32), ("kind", np.uint8), ("mine", np.bool_)], align=True)
+KNOWN_DTYPE = np.dtype([("handle", np.uint64), ("seat", np.uint32), ("kind", np.uint8), ("mine", np.bool_),
+                        ("audience", np.uint8)], align=True)
 
 
 cdef void* _zeros(size_t count, size_t size) except NULL:
@@ -44,7 +45,7 @@ cdef class Views:
         cdef size_t places = <size_t>v.views * v.seats
         v.table = <Seat*>_zeros(places, sizeof(Seat))
         v.ticks = <uint32_t*>_zeros(places * v.depth, sizeof(uint32_t))
-        v.mine = <uint8_t*>_zeros(places * v.depth, 1)
+        v.audience = <uint8_t*>_zeros(places * v.depth, 1)
         v.states = <int32_t*>_zeros(places * v.depth, v.stride * sizeof(int32_t))
         v.newest = <uint32_t*>_zeros(v.views, sizeof(uint32_t))
         v.parsed = <Parsed*>_zeros(v.seats, sizeof(Parsed))
@@ -53,7 +54,7 @@ cdef class Views:
     def __dealloc__(self):
         free(self.v.table)
         free(self.v.ticks)
-        free(self.v.mine)
+        free(self.v.audience)
         free(self.v.states)
         free(self.v.newest)
         free(self.v.parsed)
@@ -125,7 +126,8 @@ cdef class Views:
         return self.v.newest[self._view(view)]
 
     def known(self, view: int = 0):
-        """All entities in view: an array of KNOWN_DTYPE (handle, seat, kind, mine), a copy, in order of seats."""
+        """All entities in view: an array of KNOWN_DTYPE (handle, seat, kind, mine, audience set), a copy, in order
+        of seats."""
         cdef uint32_t index = self._view(view), seat, count = 0
         cdef const Seat* sitting
         cdef size_t at
@@ -134,12 +136,14 @@ cdef class Views:
         cdef uint32_t[:] seats = out["seat"]
         cdef uint8_t[:] kinds = out["kind"]
         cdef uint8_t[:] mine = out["mine"].view(np.uint8)
+        cdef uint8_t[:] audiences = out["audience"]
         for seat in range(self.v.seats):
             sitting = view_seat(&self.v, index, seat)
             if in_view(sitting):
                 at = kept_at(&self.v, index, seat) + sitting.newest
                 handles[count] = <uint64_t>sitting.generation << 32 | sitting.slot
-                seats[count], kinds[count], mine[count] = seat, sitting.kind, self.v.mine[at]
+                seats[count], kinds[count], audiences[count] = seat, sitting.kind, self.v.audience[at]
+                mine[count] = self.v.audience[at] & SHOW_OWNER
                 count += 1
         return out[:count]
 

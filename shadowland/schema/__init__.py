@@ -2,6 +2,7 @@
 from shadowland._core.world.columns import COMPONENT_DTYPE
 from shadowland.schema.annotations import (
     Angle,
+    GroupOnly,
     Local,
     MaxLen,
     OwnerOnly,
@@ -20,8 +21,8 @@ from shadowland.schema.messages import MessageColumns, decode_columns, decode_on
 from shadowland.schema.registry import Schema
 
 __all__ = [
-    "CHANNELS", "COMPONENT_DTYPE", "MAX_RECORD_BYTES", "MESSAGE_LIMITS", "Angle", "Column", "Entity", "Layout", "Local",
-    "MaxLen", "Message", "MessageColumns", "OwnerOnly", "Predicted", "Quantized", "Range", "Rate", "Schema", "Unit",
-    "Vec2", "Vec3", "decode_columns", "decode_one", "differences", "encode_columns", "encode_one", "layout",
-    "prediction", "read_document",
+    "CHANNELS", "COMPONENT_DTYPE", "MAX_RECORD_BYTES", "MESSAGE_LIMITS", "Angle", "Column", "Entity", "GroupOnly",
+    "Layout", "Local", "MaxLen", "Message", "MessageColumns", "OwnerOnly", "Predicted", "Quantized", "Range", "Rate",
+    "Schema", "Unit", "Vec2", "Vec3", "decode_columns", "decode_one", "differences", "encode_columns", "encode_one",
+    "layout", "prediction", "read_document",
 ]

@@ -120,6 +120,18 @@ class Audience:
 OwnerOnly: Final = Audience("OwnerOnly", 1)
 """Only the owner of the entity is sent this field."""
 
+@final
+@dataclass(frozen=True, slots=True)
+class GroupOnly:
+    """Only the owner, and players whose avatar is of the same group as the entity, are sent this field.
+
+    group: name of a sort of group, such as "party" or "team"; `World.set_group` says who is of which. A class speaks of
+        at most five, a schema of sixteen.
+    """
+
+    group: str
+
+
 Local: Final = Audience("Local", 255)
 """The field never leaves the server: any step, no range, no bytes."""
 

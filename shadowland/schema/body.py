@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeVar
 from shadowland.errors import ConfigError
 from shadowland.schema.annotations import (
     Audience,
+    GroupOnly,
     Lanes,
     MaxLen,
     Predicted,
@@ -26,19 +27,22 @@ MAX_FIELDS: Final = 64
 MAX_COMPONENTS: Final = 64              # the world keeps sets of components in one 64-bit word
 MAX_TEXTS: Final = 16                   # and as many lists
 MAX_LIST: Final = 65_535                # elements
-RESERVED: Final = frozenset({"rows", "sessions", "numbers", "times", "handles", "owners", "mine", "select", "row"})
+FIRST_GROUP: Final = 2                  # audience of a class's first group
+CLASS_GROUPS: Final = 5                 # an audience set fits the head of a record
+RESERVED: Final = frozenset(
+    {"rows", "sessions", "numbers", "times", "handles", "owners", "mine", "shown", "select", "row"})
 """Names that columns use for themselves."""
 
 Mark = TypeVar("Mark")
-WORDS: Final = (Lanes, Turn, Quantized, Predicted, Range, Rate, Unit, MaxLen, Audience)
+WORDS: Final = (Lanes, Turn, Quantized, Predicted, Range, Rate, Unit, MaxLen, Audience, GroupOnly)
 # Which words may stand beside which Python type; Lanes and Turn come with Vec2, Vec3 and Angle themselves.
 ALLOWED: Final[dict[str, tuple[type, ...]]] = {
-    "float": (Quantized, Predicted, Range, Rate, Unit, Audience),
-    "vector": (Lanes, Quantized, Predicted, Range, Rate, Unit, Audience),
-    "angle": (Turn, Quantized, Predicted, Rate, Audience),
-    "int": (Range, Rate, Audience),
-    "bool": (Rate, Audience),
-    "enum": (Rate, Audience),
+    "float": (Quantized, Predicted, Range, Rate, Unit, Audience, GroupOnly),
+    "vector": (Lanes, Quantized, Predicted, Range, Rate, Unit, Audience, GroupOnly),
+    "angle": (Turn, Quantized, Predicted, Rate, Audience, GroupOnly),
+    "int": (Range, Rate, Audience, GroupOnly),
+    "bool": (Rate, Audience, GroupOnly),
+    "enum": (Rate, Audience, GroupOnly),
     "text": (MaxLen,),
 }
 
@@ -120,9 +124,14 @@ class Words:
                 self.refuse(f"{kind.__name__} stands twice", "keep one")
             if kind not in ALLOWED[self.shape]:
                 self.refuse(f"{kind.__name__} does not go with {self.shape} fields", f"remove {kind.__name__}")
-            if self.message and kind in (Predicted, Rate, Audience):
+            if self.message and kind in (Predicted, Rate, Audience, GroupOnly):
                 word = repr(self.find(Audience)) if kind is Audience else kind.__name__
                 self.refuse(f"{word} is for entities, this is a message", f"remove {word}")
+        if (group := self.find(GroupOnly)) and self.find(Audience):
+            self.refuse(f"{self.find(Audience)!r} and GroupOnly both say who sees it",
+                        "keep one; the owner always sees what his groups see")
+        if group and (not isinstance(group.group, str) or not group.group.isidentifier()):
+            self.refuse(f"the group of GroupOnly is {group.group!r}", 'give it a name, such as GroupOnly("party")')
         if self.local and set(kinds) - {Audience, Lanes, Turn}:
             self.refuse("a Local field never travels", "keep sl.Local alone, without words about the wire")
         if self.find(Unit) and (self.find(Quantized) or self.find(Range) or self.find(Predicted)):
@@ -138,7 +147,8 @@ class Words:
 def example(word: type) -> str:
     """How a word is written."""
     fields = dataclasses.fields(word) if dataclasses.is_dataclass(word) else ()
-    return f"sl.{word.__name__}({', '.join(f'{field.name}=...' for field in fields)})"
+    where = "" if word is GroupOnly else "sl."         # it stands in shadowland.schema
+    return f"{where}{word.__name__}({', '.join(f'{field.name}=...' for field in fields)})"
 
 
 def read_fields(cls: type, root: type, *, message: bool) -> dict[str, Field]:
@@ -160,6 +170,7 @@ def read_fields(cls: type, root: type, *, message: bool) -> dict[str, Field]:
         if name.startswith("_") or name in RESERVED:
             words.refuse("the name is taken by the library", "choose another name")
         fields[name] = read_field(words)
+    fields = _number_groups(cls.__name__, fields)
     numbers = sum(field.lanes for field in fields.values() if field.bits and not field.most)
     texts = sum(field.kind is Kind.TEXT and not field.most for field in fields.values())
     lists = sum(field.most > 0 for field in fields.values())
@@ -169,6 +180,15 @@ def read_fields(cls: type, root: type, *, message: bool) -> dict[str, Field]:
         raise ConfigError(f"{cls.__name__}: it has {len(fields)} fields with {numbers} numbers and {texts} texts, at "
                           f"most {MAX_FIELDS} with {MAX_COMPONENTS} and {MAX_TEXTS} are allowed; split the class")
     return fields
+
+
+def _number_groups(owner: str, fields: dict[str, Field]) -> dict[str, Field]:
+    groups = list(dict.fromkeys(field.group for field in fields.values() if field.group))
+    if len(groups) > CLASS_GROUPS:
+        raise ConfigError(f"{owner}: it speaks of {len(groups)} groups ({', '.join(groups)}), at most {CLASS_GROUPS} "
+                          "are allowed; let fields share one")
+    return {name: dataclasses.replace(field, audience=FIRST_GROUP + groups.index(field.group)) if field.group else field
+            for name, field in fields.items()}
 
 
 def declared_names(cls: type, root: type) -> dict[str, None]:
@@ -208,11 +228,13 @@ def _refuse_unannotated(cls: type, owned: dict[str, None]) -> None:
 def read_field(words: Words) -> Field:
     """One field; its default is not looked at."""
     common: dict[str, Any] = {"name": words.name, "most": words.most}
-    rate, audience = words.find(Rate), words.find(Audience)
+    rate, audience, group = words.find(Rate), words.find(Audience), words.find(GroupOnly)
     if rate:
         common["rate_hz"] = words.positive("Rate hz", rate.hz)
     if audience:
         common["audience"] = audience.code
+    if group:
+        common |= {"audience": FIRST_GROUP, "group": group.group}       # the class numbers its groups when all are read
     if words.shape == "text":
         return _text(words, common)
     if words.shape == "enum":

@@ -51,6 +51,11 @@ class Contract:
         return [field for field in self.fields.values() if field.bits and not field.most]
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """Groups that its fields speak of, in the order of their audiences."""
+        return tuple(dict.fromkeys(field.group for field in self.fields.values() if field.group))
+
+    @property
     def texts(self) -> list[Field]:
         """Fields that travel as text, after the bits."""
         return [field for field in self.fields.values() if field.kind is Kind.TEXT and not field.most]
@@ -191,7 +196,7 @@ def _predictions(contract: Contract) -> None:
                               f"lane{'s'[:field.lanes > 1]}; change the annotation of {by.name!r}")
         if by.audience and by.audience != field.audience:
             raise ConfigError(f"{where}: not everybody who sees it sees its velocity {by.name!r}; "
-                              f"remove OwnerOnly from {by.name!r} or add it to {field.name!r}")
+                              f"remove OwnerOnly or GroupOnly from {by.name!r} or add it to {field.name!r}")
 
 
 def _define_entity(cls: "type[Entity]", abstract: bool, keywords: dict[str, object]) -> None:
@@ -205,7 +210,7 @@ def _define_entity(cls: "type[Entity]", abstract: bool, keywords: dict[str, obje
     position = contract.fields.get("position")
     if position is not None and (position.lanes < 2 or position.audience):
         raise ConfigError(f"{cls.__name__}.position: it is where everybody looks for the entity; "
-                          "make it an sl.Vec2 or sl.Vec3 without OwnerOnly or Local, or choose another name")
+                          "make it an sl.Vec2 or sl.Vec3 without GroupOnly, OwnerOnly or Local, or choose another name")
     _predictions(contract)
     if contract.max_bytes > MAX_RECORD_BYTES:
         raise ConfigError(f"{cls.__name__}: its full record has {contract.max_bytes} bytes, one datagram holds "

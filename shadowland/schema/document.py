@@ -28,6 +28,7 @@ class FieldText(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     max_length: int = 0
     most: int = 0
     audience: int = 0
+    group: str = ""
     rate_hz: float = 0.0
     predicted_by: str = ""
     tolerance: float | None = None
@@ -56,7 +57,7 @@ class FieldText(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     def facts(self) -> dict[str, str]:
         """What may differ in a field of one type, each in words."""
-        audience = AUDIENCES.get(self.audience, str(self.audience))
+        audience = f"the owner and his {self.group}" if self.group else AUDIENCES.get(self.audience, str(self.audience))
         found = {"seen by": audience, "rate": f"{self.rate_hz:g} Hz" if self.rate_hz else "each tick"}
         found["predicted by"] = self.predicted_by or "nothing"
         found["tolerance"] = "from the velocity" if self.tolerance is None else f"{self.tolerance:g}"

@@ -36,7 +36,8 @@ class Field:
     low: int = 0
     high: int = 0
     bits: int = 0
-    audience: int = 0
+    audience: int = 0                       # 0 everybody, 1 the owner, 255 nobody; from 2 on as `group` says
+    group: str = ""                         # GroupOnly: name of the sort of group
     rate_hz: float = 0.0                    # 0: each tick
     predicted_by: str = ""                  # name of the velocity field
     tolerance: float | None = None          # in units; None: from the velocity's step
@@ -89,7 +90,7 @@ class Field:
             return {**entries, "max_length": self.max_length}
         entries |= {"step": self.step, "low": self.low, "high": self.high, "bits": self.bits}
         optional = {
-            "audience": self.audience, "rate_hz": self.rate_hz, "predicted_by": self.predicted_by,
+            "audience": self.audience, "group": self.group, "rate_hz": self.rate_hz, "predicted_by": self.predicted_by,
             "unit": self.unit, "members": list(self.members),
         }
         entries |= {key: value for key, value in optional.items() if value}

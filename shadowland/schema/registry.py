@@ -11,6 +11,7 @@ from shadowland.schema.document import FORMAT, canonical_json, describe, differe
 MAX_ENTITIES: Final = 255           # ids 0 to 254
 MAX_MESSAGES: Final = 200           # ids 1 to 200: the kind byte of a message
 MAX_CLASSES: Final = 180            # that many (id, digest) pairs fit the refusal of a handshake
+MAX_GROUPS: Final = 16              # sorts of groups that GroupOnly fields speak of
 FIRST_MESSAGE_ID: Final = 256       # of a message in `classes`: 256 + its kind
 
 
@@ -28,6 +29,7 @@ class Schema:
     def __init__(self, entities: Iterable[type[Entity]] = (), messages: Iterable[type[Message]] = ()) -> None:
         self.entities: dict[int, type[Entity]] = dict(enumerate(_sorted(entities, Entity, MAX_ENTITIES)))
         self.messages: dict[int, type[Message]] = dict(enumerate(_sorted(messages, Message, MAX_MESSAGES), 1))
+        self.groups: tuple[str, ...] = _groups(self.entities.values())
         self._ids: dict[type, int] = {cls: number for number, cls in (*self.entities.items(), *self.messages.items())}
         if len(self._ids) > MAX_CLASSES:
             raise ConfigError(f"the schema has {len(self._ids)} classes, at most {MAX_CLASSES} are allowed; join some")
@@ -98,6 +100,15 @@ class Schema:
 
     def __repr__(self) -> str:
         return f"<Schema {self.hash:016x}: {len(self.entities)} entities, {len(self.messages)} messages>"
+
+
+def _groups(entities: Iterable[type[Entity]]) -> tuple[str, ...]:
+    """Names of the sorts of groups that GroupOnly fields speak of, sorted."""
+    found = sorted({group for cls in entities for group in contract_of(cls).groups})
+    if len(found) > MAX_GROUPS:
+        raise ConfigError(f"the schema speaks of {len(found)} groups ({', '.join(found)}), at most {MAX_GROUPS} are "
+                          "allowed; let fields share one")
+    return tuple(found)
 
 
 def _sorted(classes: Iterable[Any], root: type, limit: int) -> list[Any]:

@@ -10,7 +10,7 @@ from shadowland._core.world.columns import KindTable
 from shadowland._core.world.view import Views
 from tests.parity.worlds import kind_table
 from tests.reference import replication_vectors
-from tests.reference.replication import View
+from tests.reference.replication_view import View
 from tests.reference.world_records import Reader, decode_absolute, decode_delta, encode_absolute, predict
 
 PATH = Path(__file__).parents[1] / "vectors" / "replication.json"
@@ -28,7 +28,7 @@ def seen(views: Views) -> list[dict[str, Any]]:
     for entity in views.known():
         state = views.states(np.array([entity["seat"]]), int(entity["kind"]))[0].tolist()
         out.append({"slot": int(entity["handle"]) & 0xFFFFFFFF, "generation": int(entity["handle"]) >> 32,
-                    "kind": int(entity["kind"]), "mine": bool(entity["mine"]), "state": state})
+                    "kind": int(entity["kind"]), "audience": int(entity["audience"]), "state": state})
     return sorted(out, key=lambda entry: entry["slot"])
 
 
@@ -46,23 +46,24 @@ def test_predictions(table: KindTable) -> None:
         assert table.predict(entry["kind"], entry["state"], entry["ticks"]) == entry["predicted"]
 
 
-@pytest.mark.parametrize("entry", VECTORS["bodies"], ids=lambda entry: f"{entry['state']}-{entry['mine']}")
+@pytest.mark.parametrize("entry", VECTORS["bodies"],
+                         ids=lambda entry: f"{entry['kind']}-{entry['state']}-{entry['audience']}")
 def test_bodies(entry: dict[str, Any], table: KindTable) -> None:
     """Each body, put into a payload of its own, gives the state; the reference reads it alike."""
-    kind, mine, state = KINDS[entry["kind"]], entry["mine"], entry["state"]
-    flag = 2 | mine << 2
-    absolute = kind.components
-    shown = [value if mine or absolute[i].audience == 0 else absolute[i].low for i, value in enumerate(state)]
-    assert list(decode_absolute(kind, Reader(bytes.fromhex(entry["absolute"])), mine)) == shown
+    kind, audience, state = KINDS[entry["kind"]], entry["audience"], entry["state"]
+    flag = 2 | audience << 2
+    visible = kind.visible(audience)
+    shown = [value if i in visible else kind.components[i].low for i, value in enumerate(state)]
+    assert list(decode_absolute(kind, Reader(bytes.fromhex(entry["absolute"])), audience)) == shown
     for delta in entry["delta"]:
         views = Views(table, 1, 8, 64)
-        reference = encode_absolute(kind, tuple(delta["reference"]), mine)
-        assert views.apply(bytes([100, 0, 0, flag, 0, 1, 1]) + reference) == 0
+        reference = encode_absolute(kind, tuple(delta["reference"]), audience)
+        assert views.apply(bytes([100, 0, 0, flag, entry["kind"], 1, 1]) + reference) == 0
         assert views.apply(bytes([100 + delta["age"], 0, 0, delta["age"] << 2]) + bytes.fromhex(delta["body"])) == 0
         assert seen(views)[0]["state"] == shown
         predicted = predict(kind, tuple(delta["reference"]), delta["age"])
-        again = decode_delta(kind, Reader(bytes.fromhex(delta["body"])), predicted, mine)
-        assert [again[i] for i in kind.visible(mine)] == [state[i] for i in kind.visible(mine)]
+        again = decode_delta(kind, Reader(bytes.fromhex(delta["body"])), predicted, audience)
+        assert [again[i] for i in visible] == [state[i] for i in visible]
 
 
 def test_a_session(table: KindTable) -> None:

@@ -19,7 +19,7 @@ FLAT = Kind((AXIS, AXIS, Component(0, 7, kind=INT, column=1, small=2, medium=3))
 def world_of(points: NDArray[np.float64], layer: float, kind: Kind = PLACE) -> tuple[World, NDArray[np.uint64]]:
     """A world with an entity at each point, and their handles."""
     table = KindTable()
-    table.add(component_array(kind), kind.position, kind.radius, kind.hysteresis)
+    table.add(component_array(kind), kind.position, kind.radius, kind.hysteresis, kind.groups)
     world = World(table, 30, len(points), 1, CELL, layer=layer)
     columns = [np.ascontiguousarray(points)]
     if kind is FLAT:

@@ -4,24 +4,25 @@ from hypothesis import strategies as st
 
 from shadowland._core.base.records import SNAPSHOT_ACKED
 from shadowland._core.world.view import Views
-from tests.parity.worlds import KINDS, WALKER, Both, Traffic, kind_table
-from tests.reference.replication import OK, View
+from tests.parity.worlds import ADAPTIVE, KINDS, WALKER, Both, Traffic, kind_table
+from tests.reference.replication_view import OK, View
 from tests.reference.world_records import encode_absolute
 
 
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.05, 0.4]), delay=st.sampled_from([0, 3, 12]),
-       budget=st.sampled_from([40, 200, 3000]), seats=st.sampled_from([3, 6, 40]), payload=st.sampled_from([128, 1100]))
+       budget=st.sampled_from([40, 200, 3000]), seats=st.sampled_from([3, 6, 40]), payload=st.sampled_from([128, 1100]),
+       adaptive=st.booleans())
 def test_compiled_world_and_views_follow_the_reference(
-        seed: int, loss: float, delay: int, budget: int, seats: int, payload: int) -> None:
-    run = Traffic(seed, seats, max_payload=payload, reference=True)
+        seed: int, loss: float, delay: int, budget: int, seats: int, payload: int, adaptive: bool) -> None:
+    run = Traffic(seed, seats, max_payload=payload, reference=True, kinds=ADAPTIVE if adaptive else KINDS)
     for _ in range(200):
         run.step(loss, delay, budget)
 
 
 def test_a_leave_that_overtakes_its_enter_is_not_forgotten() -> None:
     """Else the entity, whose seat the server holds for free by then, would stand in the view for ever."""
-    body = encode_absolute(WALKER, (0,) * 9, False)
+    body = encode_absolute(WALKER, (0,) * 11, 0)
     views, reference = Views(kind_table(), 1, 6, 16), View(KINDS, 6, 16)
     for view in (views, reference):
         assert view.apply(b"\x0c\x00\x02\x03") == OK                        # tick 12: seat 2 is left
@@ -36,8 +37,8 @@ def test_a_reference_older_than_a_rest_is_not_taken_for_it() -> None:
     both = Both(seats=6)
     views = Views(kind_table(), 1, 6, 16)
     both.join(0, 1)
-    both.watch(0, both.spawn(0, [0.0] * 7 + [50, 7], 0))
-    walker = both.spawn(0, [5, 0, 0, 2.0, 0, 0, 0, 50, 7])
+    both.watch(0, both.spawn(0, [0.0] * 7 + [50, 7, 0, 0], 0))
+    walker = both.spawn(0, [5, 0, 0, 2.0, 0, 0, 0, 50, 7, 0, 0])
     for tick in range(1, 121):
         values = both.values[walker]
         values[3] = 0.0 if 20 <= tick < 90 else 2.0

@@ -1,4 +1,6 @@
 """Two worlds side by side for the replication tests: the compiled one and the reference, driven by the same steps."""
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -6,7 +8,8 @@ from shadowland._core.base.records import EVENT_DTYPE, JOINED, LEFT, SNAPSHOT_AC
 from shadowland._core.world.columns import COMPONENT_DTYPE, KindTable
 from shadowland._core.world.replicate import World
 from shadowland._core.world.view import Views
-from tests.reference.replication import EVERYBODY, OK, Entity, Observer, Server, View
+from tests.reference.replication import EVERYBODY, Entity, Observer, Server
+from tests.reference.replication_view import OK, View
 from tests.reference.world_records import ANGLE, FLOAT, INT, OWNER, Component, Kind
 
 HZ = 30
@@ -20,14 +23,18 @@ WALKER = Kind(components=(
     Component(-128, 127, 2 * np.pi / 256, ANGLE, column=2, small=4, medium=8),
     Component(0, 100, kind=INT, column=3, rate_ticks=6, small=3, medium=8),
     Component(-2**31, 2**31 - 1, kind=INT, column=4, audience=OWNER, small=4, medium=16),
-), position=(0, 1, 2), radius=20.0, hysteresis=2.0)
+    Component(0, 1000, kind=INT, column=5, audience=2, small=4, medium=10),
+    Component(-2**20, 2**20, kind=INT, column=6, audience=3, small=4, medium=12),
+), position=(0, 1, 2), radius=20.0, hysteresis=2.0, groups=(1, 0), weight=24)
 
 STONE = Kind(components=(
     *(Component(-2**15, 2**15 - 1, 0.1, FLOAT, column=0, small=4, medium=9) for i in range(2)),
     Component(1, 9, kind=INT, column=1, small=2, medium=5),
-), position=(0, 1), radius=8.0, hysteresis=0.5)
+    Component(0, 7, kind=INT, column=2, audience=2, small=2, medium=5),
+), position=(0, 1), radius=8.0, hysteresis=0.5, groups=(0,), weight=9)
 
 KINDS = (WALKER, STONE)
+ADAPTIVE = (replace(WALKER, far=0.5, far_ticks=3), replace(STONE, far=0.3, far_ticks=7))
 
 
 def component_array(kind: Kind) -> NDArray[np.void]:
@@ -37,7 +44,7 @@ def component_array(kind: Kind) -> NDArray[np.void]:
         for name in ("step", "num", "low", "high", "tolerance", "predict", "column", "kind", "bits", "audience",
                      "shift", "rate_ticks", "small", "medium"):
             row[name] = getattr(c, name)
-    for field in kind.fields(mine=True):
+    for field in kind.fields(kind.shows_all):
         array["lanes"][field] = len(field)
         array["lane"][field] = range(len(field))
     return array
@@ -46,7 +53,8 @@ def component_array(kind: Kind) -> NDArray[np.void]:
 def kind_table(kinds: tuple[Kind, ...] = KINDS) -> KindTable:
     table = KindTable()
     for kind in kinds:
-        table.add(component_array(kind), kind.position, kind.radius, kind.hysteresis)
+        table.add(component_array(kind), kind.position, kind.radius, kind.hysteresis, kind.groups,
+                  weight=kind.weight, far=kind.far, far_ticks=kind.far_ticks)
     return table
 
 
@@ -54,19 +62,20 @@ class Both:
     """The compiled world and, if wanted, the reference, told the same."""
 
     def __init__(self, entities: int = 24, observers: int = 3, seats: int = 6, max_payload: int = 1100,
-                 reference: bool = True) -> None:
+                 reference: bool = True, kinds: tuple[Kind, ...] = KINDS) -> None:
         self.reference = reference
-        self.world = World(kind_table(), HZ, entities, observers, 4.0, seats=seats, max_payload=max_payload)
-        self.server = Server(KINDS, HZ, seats, max_payload)
+        self.world = World(kind_table(kinds), HZ, entities, observers, 4.0, seats=seats, max_payload=max_payload)
+        self.server = Server(kinds, HZ, seats, max_payload)
         self.columns: list[list[NDArray[np.float64]]] = []
         for number, kind in enumerate(KINDS):
-            self.columns.append([np.zeros((entities, len(field))) for field in kind.fields(mine=True)])
+            self.columns.append([np.zeros((entities, len(field))) for field in kind.fields(kind.shows_all)])
             self.world.set_columns(number, self.columns[number], entities)
         self.values: dict[int, list[float]] = {}        # by handle
         self.avatars = [0] * observers
         self.connections = [0] * observers
         self.sees = [EVERYBODY] * observers
         self.visible_to: dict[int, int] = {}            # by handle, where it was set
+        self.groups: dict[tuple[int, int], int] = {}    # by handle and sort, where it was set
         self.tick = 0
 
     def join(self, observer: int, generation: int) -> None:
@@ -122,6 +131,19 @@ class Both:
         self.visible_to[handle] = self.server.entities[handle & 0xFFFFFFFF].visible_to = mask
         self.world.set_visible_to(handle, mask)
 
+    def set_group(self, sort: int, handle: int, number: int) -> None:
+        self.groups[handle, sort] = self.server.entities[handle & 0xFFFFFFFF].groups[sort] = number
+        self.world.set_group(sort, np.array([handle], np.uint64), np.array([number], np.uint32))
+
+    def audience(self, observer: int, handle: int) -> int:
+        """The set that should be shown of the entity: 1 the owner's, 2 its class's first group's, 4 ..."""
+        kind = KINDS[self.world.kind_of(handle)]
+        if self.world.owner_of(handle) == self.connections[observer]:
+            return kind.shows_all
+        avatar = self.avatars[observer] if self.avatars[observer] in self.values else 0
+        return sum(2 << i for i, sort in enumerate(kind.groups) if self.groups.get((handle, sort), 0) != 0
+                   and self.groups[handle, sort] == self.groups.get((avatar, sort), 0))
+
     def may_see(self, observer: int, handle: int) -> bool:
         shared = self.visible_to.get(handle, EVERYBODY) & self.sees[observer]
         return shared != 0 or self.world.owner_of(handle) == self.connections[observer]
@@ -130,7 +152,7 @@ class Both:
         self.tick += 1
         for handle, values in self.values.items():
             kind, row = self.world.kind_of(handle), self.world.row_of(handle)
-            for field, column in zip(KINDS[kind].fields(mine=True), self.columns[kind], strict=True):
+            for field, column in zip(KINDS[kind].fields(KINDS[kind].shows_all), self.columns[kind], strict=True):
                 column[row] = [values[i] for i in field]
         self.world.publish(self.tick)
         if not self.reference:
@@ -157,14 +179,16 @@ class Both:
 class Traffic:
     """A world with walkers and stones, three observers, and datagrams that are lost, late, doubled and out of order.
 
-    Everything follows from `seed`, but what walkers own: that is drawn from `gold_seed`. With `spectator`, observer 0
-    owns nothing. With `reference`, the slow model runs beside and every byte and view is compared.
+    Everything follows from `seed`, but what only owners and groups see: that is drawn from `gold_seed`. With
+    `spectator`, observer 0 owns nothing and is of no group. With `reference`, the slow model runs beside and every
+    byte and view is compared.
     """
 
     def __init__(self, seed: int, seats: int = 6, history: int = 16, max_payload: int = 1100, *, gold_seed: int = 0,
-                 spectator: bool = False, reference: bool = False) -> None:
+                 spectator: bool = False, reference: bool = False,
+                 kinds: tuple[Kind, ...] = KINDS) -> None:
         self.random, self.gold = np.random.default_rng(seed), np.random.default_rng(gold_seed)
-        self.both = Both(seats=seats, max_payload=max_payload, reference=reference)
+        self.both = Both(seats=seats, max_payload=max_payload, reference=reference, kinds=kinds)
         self.views = Views(kind_table(), 3, seats, history)
         self.references = [View(KINDS, seats, history) for _ in range(3)] if reference else []
         self.flying: list[tuple[int, int, int, bytes]] = []     # arrival, observer, token, payload
@@ -182,10 +206,13 @@ class Traffic:
         place[2] = 0
         if self.chance(0.7):
             velocity[:2] = self.random.uniform(-5, 5, 2)
-        return [*place, *velocity, float(self.random.uniform(-4, 4)), 50.0, float(self.gold.integers(0, 2**31))]
+        return [*place, *velocity, float(self.random.uniform(-4, 4)), 50.0, *self.secrets()]
+
+    def secrets(self) -> list[float]:
+        return [float(self.gold.integers(0, most)) for most in (2**31, 1000, 2**20)]
 
     def stone(self) -> list[float]:
-        return [*self.random.uniform(-25, 25, 2), float(self.random.integers(1, 10))]
+        return [*self.random.uniform(-25, 25, 2), float(self.random.integers(1, 10)), float(self.gold.integers(0, 8))]
 
     def join(self, observer: int) -> None:
         self.generation += 1
@@ -226,6 +253,7 @@ class Traffic:
             handle = int(self.random.choice(list(both.values)))
             both.give(handle, int(self.random.integers(1 if self.spectator else -1, 3)))
         self.change_masks()
+        self.change_groups()
 
     def change_masks(self) -> None:
         """Two teams at the ends of a mask: mostly all are seen by all."""
@@ -235,6 +263,15 @@ class Traffic:
         if self.chance(0.03):
             self.both.set_sees(int(self.random.integers(0, 3)), MASKS[int(self.random.integers(0, len(MASKS)))])
 
+    def change_groups(self) -> None:
+        """Two groups of each sort; a spectator's avatar is of none."""
+        if not self.chance(0.15):
+            return
+        handle = int(self.random.choice(list(self.both.values)))
+        sort, number = int(self.random.integers(0, 2)), int(self.random.integers(0, 3))
+        if not (self.spectator and handle == self.both.avatars[0]):
+            self.both.set_group(sort, handle, (0, 7, 2**32 - 1)[number])
+
     def change_walker(self, values: list[float]) -> None:
         if self.chance(0.03):
             values[3:5] = [0, 0] if self.chance(0.4) else list(self.random.uniform(-5, 5, 2))
@@ -243,7 +280,7 @@ class Traffic:
         if self.chance(0.1):
             values[7] = float(self.random.integers(-20, 120))
         if self.chance(0.05):
-            values[8] = float(self.gold.integers(-2**31, 2**31))
+            values[8:] = self.secrets()
         if self.chance(0.01):
             values[int(self.random.integers(0, 8))] = float("nan")
         if self.chance(0.01):
@@ -296,11 +333,11 @@ class Traffic:
             assert self.seen(observer) == reference.entities()
             assert self.views.tick(observer) == reference.tick
 
-    def seen(self, observer: int) -> dict[tuple[int, int], tuple[int, tuple[int, ...], bool]]:
-        """(slot, generation) of what the view shows: kind, state at its newest snapshot's tick, mine."""
+    def seen(self, observer: int) -> dict[tuple[int, int], tuple[int, tuple[int, ...], int]]:
+        """(slot, generation) of what the view shows: kind, state at its newest snapshot's tick, audience set."""
         out = {}
         for entity in self.views.known(observer):
             handle, kind = int(entity["handle"]), int(entity["kind"])
             state = self.views.states(np.array([entity["seat"]]), kind, observer)[0]
-            out[handle & 0xFFFFFFFF, handle >> 32] = (kind, tuple(int(q) for q in state), bool(entity["mine"]))
+            out[handle & 0xFFFFFFFF, handle >> 32] = (kind, tuple(int(q) for q in state), int(entity["audience"]))
         return out

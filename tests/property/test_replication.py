@@ -34,12 +34,12 @@ def in_view(traffic: Traffic, observer: int, extra: float) -> set[tuple[int, int
     return found
 
 
-def apart(traffic: Traffic, key: tuple[int, int], kind: int, state: State, mine: bool, exact: bool) -> list[int]:
+def apart(traffic: Traffic, key: tuple[int, int], kind: int, state: State, audience: int, exact: bool) -> list[int]:
     """Components of what a view shows that are farther from what was published than they may be."""
     published = traffic.both.world.published(key[1] << 32 | key[0])
     assert published is not None
     wrong = []
-    for i in KINDS[kind].visible(mine):
+    for i in KINDS[kind].visible(audience):
         c = KINDS[kind].components[i]
         moves = c.predict >= 0 and published[c.predict] != 0
         if abs(difference(c, state[i], published[i])) > (c.tolerance if moves and not exact else 0):
@@ -61,10 +61,9 @@ def test_at_rest_every_view_equals_what_was_published(
         shown = traffic.seen(observer)
         must, may = in_view(traffic, observer, 0), in_view(traffic, observer, 1)
         assert must <= shown.keys() <= may
-        for key, (kind, state, mine) in shown.items():
-            assert apart(traffic, key, kind, state, mine, exact=True) == []
-            owner = traffic.both.world.owner_of(key[1] << 32 | key[0])
-            assert mine == (owner == traffic.both.connections[observer])
+        for key, (kind, state, audience) in shown.items():
+            assert apart(traffic, key, kind, state, audience, exact=True) == []
+            assert audience == traffic.both.audience(observer, key[1] << 32 | key[0])
 
 
 @settings(max_examples=15, deadline=None)
@@ -78,8 +77,8 @@ def test_in_motion_everything_known_is_within_the_tolerance_at_each_tick(seed: i
                 continue                        # it got nothing this tick
             shown = traffic.seen(observer)
             assert in_view(traffic, observer, 0) <= shown.keys()
-            for key, (kind, state, mine) in shown.items():
-                assert apart(traffic, key, kind, state, mine, exact=False) == []
+            for key, (kind, state, audience) in shown.items():
+                assert apart(traffic, key, kind, state, audience, exact=False) == []
 
 
 @settings(max_examples=20, deadline=None)
@@ -95,15 +94,16 @@ def test_what_may_no_longer_be_seen_is_gone_one_delivered_snapshot_after(seed: i
 
 @settings(max_examples=12, deadline=None)
 @given(SEEDS)
-def test_owner_only_values_change_no_byte_of_anybody_elses_traffic(seed: int) -> None:
-    """Two runs that differ in nothing but gold: a spectator, who owns nothing, is sent the same to the last byte."""
+def test_values_of_owners_and_groups_change_no_byte_of_anybody_elses_traffic(seed: int) -> None:
+    """Two runs that differ in nothing but secrets: a spectator, who owns nothing, is sent the same to the last byte."""
     runs = [Traffic(seed, seats=40, gold_seed=gold, spectator=True) for gold in (1, 2)]
     for _ in range(100):
         for run in runs:
             run.step(0.1, 2, 4000)
         assert runs[0].sent[0] == runs[1].sent[0]
-        for kind, state, mine in runs[0].seen(0).values():
-            assert not mine and (kind or state[8] == KINDS[0].components[8].low)
+        for kind, state, audience in runs[0].seen(0).values():
+            hidden = [i for i, c in enumerate(KINDS[kind].components) if c.audience]
+            assert audience == 0 and [state[i] for i in hidden] == [KINDS[kind].components[i].low for i in hidden]
     for run in runs:
         run.rejoin(1)                           # it owns an avatar for certain now, and is told that first
         run.step(0.0, 0, 4000, quiet=True)

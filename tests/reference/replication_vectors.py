@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.reference.replication import BAD_MESSAGE, UNDECODABLE, Entity, Observer, Server, View
+from tests.reference.replication import Entity, Observer, Server
+from tests.reference.replication_view import BAD_MESSAGE, UNDECODABLE, View
 from tests.reference.world_records import (
     ANGLE,
     FLOAT,
@@ -34,7 +35,13 @@ WALKER = Kind(components=(
 STONE = Kind((Component(-2**15, 2**15 - 1, 0.1, FLOAT, column=0, medium=10),
               Component(-2**15, 2**15 - 1, 0.1, FLOAT, column=0, medium=10),
               Component(1, 9, kind=INT, column=1, small=2, medium=5)), (0, 1), 8.0, 0.5)
-KINDS = (WALKER, STONE)
+BANNER = Kind((Component(-2**15, 2**15 - 1, 0.1, FLOAT, column=0, medium=10),
+               Component(-2**15, 2**15 - 1, 0.1, FLOAT, column=0, medium=10),
+               Component(0, 100, kind=INT, column=1, audience=2, small=4, medium=8),
+               Component(0, 1, kind=INT, column=2, audience=OWNER, small=1, medium=2),
+               Component(-2**20, 2**20, kind=INT, column=3, audience=3, small=4, medium=12)),
+              (0, 1), 8.0, 0.5, groups=(1, 0))
+KINDS = (WALKER, STONE, BANNER)
 
 STATES: tuple[State, ...] = (
     (0, 0, 0, 0, 0, 0, 0),
@@ -44,15 +51,20 @@ STATES: tuple[State, ...] = (
 )
 
 
+BANNERS: tuple[State, ...] = ((0, 0, 0, 0, 0), (-2**15, 2**15 - 1, 100, 1, -2**20), (3, 4, 9, 0, 2**20))
+
+
 def bodies() -> list[dict[str, Any]]:
-    """Every pair of states, as reference and as what follows; two ages, both audiences."""
+    """Every pair of states, as reference and as what follows; two ages, all audience sets."""
     out: list[dict[str, Any]] = []
-    for mine in (False, True):
-        for state in STATES:
-            out.append({"kind": 0, "mine": mine, "state": state, "absolute": encode_absolute(WALKER, state, mine).hex(),
-                        "delta": [{"reference": reference, "age": age, "body": encode_delta(
-                            WALKER, state, predict(WALKER, reference, age), mine).hex()}
-                            for reference in STATES for age in (1, 62)]})
+    for number, kind, states in ((0, WALKER, STATES), (2, BANNER, BANNERS)):
+        for audience in (0, 1) if kind is WALKER else (0, 2, 4, 6, 7):
+            for state in states:
+                out.append({"kind": number, "audience": audience, "state": state,
+                            "absolute": encode_absolute(kind, state, audience).hex(),
+                            "delta": [{"reference": reference, "age": age, "body": encode_delta(
+                                kind, state, predict(kind, reference, age), audience).hex()}
+                                for reference in states for age in (1, 62)]})
     return out
 
 
@@ -104,13 +116,13 @@ def script(step: int, server: Server, values: dict[int, list[float]]) -> None:
 
 
 def seen(view: View) -> list[dict[str, Any]]:
-    return [{"slot": slot, "generation": generation, "kind": kind, "mine": mine, "state": state}
-            for (slot, generation), (kind, state, mine) in sorted(view.entities().items())]
+    return [{"slot": slot, "generation": generation, "kind": kind, "audience": audience, "state": state}
+            for (slot, generation), (kind, state, audience) in sorted(view.entities().items())]
 
 
 def refused() -> list[dict[str, Any]]:
     """Payloads for a view that knows the walker 1/1 in seat 0, since tick 10, and nobody else."""
-    absolute = encode_absolute(WALKER, STATES[0], False)
+    absolute = encode_absolute(WALKER, STATES[0], 0)
     cases: list[tuple[int, str, bytes]] = [
         (BAD_MESSAGE, "no tick", b"\x0b"),
         (BAD_MESSAGE, "gap ends in the middle", b"\x0b\x00\x80"),
@@ -126,8 +138,10 @@ def refused() -> list[dict[str, Any]]:
         (UNDECODABLE, "absolute for an empty seat", b"\x0b\x00\x01\x01" + absolute),
         (UNDECODABLE, "absolute before the enter", b"\x09\x00\x00\x01" + absolute),
         (BAD_MESSAGE, "absolute with an unknown flag", b"\x0b\x00\x00\x09" + absolute),
+        (BAD_MESSAGE, "enter for a group that the class has not", b"\x0b\x00\x01\x0a\x00\x01\x01" + absolute),
+        (BAD_MESSAGE, "enter for a third group of two", b"\x0b\x00\x01\x22\x02\x01\x01" + bytes(9)),
         (BAD_MESSAGE, "absolute cut short", b"\x0b\x00\x00\x01" + absolute[:-1]),
-        (BAD_MESSAGE, "enter of an unknown class", b"\x0b\x00\x01\x02\x02\x01\x01" + absolute),
+        (BAD_MESSAGE, "enter of an unknown class", b"\x0b\x00\x01\x02\x03\x01\x01" + absolute),
         (BAD_MESSAGE, "enter with a slot of 33 bits", b"\x0b\x00\x01\x02\x00\xff\xff\xff\xff\x1f\x01" + absolute),
         (BAD_MESSAGE, "the same entity of another class", b"\x0b\x00\x00\x02\x01\x01\x01" + bytes(5)),
         (BAD_MESSAGE, "padding that is not zero", b"\x0b\x00\x00\x04\xf0"),
@@ -140,7 +154,7 @@ def refused() -> list[dict[str, Any]]:
 
 
 def known_view() -> bytes:
-    return b"\x0a\x00\x00\x02\x00\x01\x01" + encode_absolute(WALKER, STATES[0], False)
+    return b"\x0a\x00\x00\x02\x00\x01\x01" + encode_absolute(WALKER, STATES[0], 0)
 
 
 def document() -> dict[str, Any]:
@@ -150,7 +164,7 @@ def document() -> dict[str, Any]:
         "about": "docs/replication.md; written by tests/reference/replication_vectors.py",
         "hz": HZ, "seats": SEATS,
         "kinds": [{"components": [asdict(c) | {"bits": c.bits} for c in kind.components], "position": kind.position,
-                   "radius": kind.radius, "hysteresis": kind.hysteresis} for kind in KINDS],
+                   "radius": kind.radius, "hysteresis": kind.hysteresis, "groups": kind.groups} for kind in KINDS],
         "quantize": [{"kind": 0, "component": component, "value": repr(value), "quanta": quantize(
             WALKER.components[component], value)} for component, some in ((0, values), (4, angles)) for value in some],
         "predict": [{"kind": 0, "state": state, "ticks": ticks, "predicted": predict(WALKER, state, ticks)}

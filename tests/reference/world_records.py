@@ -51,13 +51,36 @@ class Kind:
     radius: float
     hysteresis: float
 
-    def visible(self, mine: bool) -> list[int]:
-        return [i for i, c in enumerate(self.components) if mine or c.audience == EVERYBODY]
+    groups: tuple[int, ...] = ()        # the world's numbers of those that audiences 2, 3, ... stand for
+    weight: int = 16                    # sixteenths: how it gains on others while it waits
+    far: float = 1.0                    # beyond this part of its radius, if it is below 1,
+    far_ticks: int = 1                  # it is told once in so many ticks
 
-    def fields(self, mine: bool) -> list[list[int]]:
+    @property
+    def leave2(self) -> float:
+        return (self.radius + self.hysteresis) * (self.radius + self.hysteresis)
+
+    def farness(self, distance2: float) -> int:
+        """0 beside the avatar, 255 where it goes out of view."""
+        return min(int(distance2 * (255 / self.leave2)), 255)
+
+    @property
+    def far_from(self) -> int:
+        return self.farness(self.far * self.radius * (self.far * self.radius)) if self.far < 1 else 255
+
+    @property
+    def shows_all(self) -> int:
+        """The owner's audience set."""
+        return (1 << 1 + len(self.groups)) - 1
+
+    def visible(self, audience: int) -> list[int]:
+        """Components that are sent to who belongs to the set: bit 0 the owner's (audience 1), bit 1 audience 2, ..."""
+        return [i for i, c in enumerate(self.components) if c.audience == EVERYBODY or audience >> (c.audience - 1) & 1]
+
+    def fields(self, audience: int) -> list[list[int]]:
         """Visible components, field by field."""
         groups: dict[int, list[int]] = {}
-        for i in self.visible(mine):
+        for i in self.visible(audience):
             groups.setdefault(self.components[i].column, []).append(i)
         return list(groups.values())
 
@@ -191,9 +214,9 @@ def wide_width(c: Component, code: int) -> int:
     return (c.bits * (code + 1) + 3) // 4
 
 
-def encode_absolute(kind: Kind, state: State, mine: bool) -> bytes:
+def encode_absolute(kind: Kind, state: State, audience: int) -> bytes:
     bits = BitWriter()
-    for i in kind.visible(mine):
+    for i in kind.visible(audience):
         c = kind.components[i]
         if c.bits > WIDE:
             code, number, width = wide_code(c, state[i])
@@ -214,9 +237,9 @@ def read_wide(c: Component, reader: Reader) -> int:
     return value
 
 
-def decode_absolute(kind: Kind, reader: Reader, mine: bool) -> State:
+def decode_absolute(kind: Kind, reader: Reader, audience: int) -> State:
     state = [c.low for c in kind.components]
-    for i in kind.visible(mine):
+    for i in kind.visible(audience):
         c = kind.components[i]
         state[i] = read_wide(c, reader) if c.bits > WIDE else c.low + reader.read(c.bits)
         if not c.low <= state[i] <= c.high:
@@ -225,9 +248,9 @@ def decode_absolute(kind: Kind, reader: Reader, mine: bool) -> State:
     return tuple(state)
 
 
-def encode_delta(kind: Kind, state: State, predicted: State, mine: bool) -> bytes:
+def encode_delta(kind: Kind, state: State, predicted: State, audience: int) -> bytes:
     bits = BitWriter()
-    fields = kind.fields(mine)
+    fields = kind.fields(audience)
     changed = [any(state[i] != predicted[i] for i in field) for field in fields]
     for flag in changed:
         bits.write(flag, 1)
@@ -238,9 +261,9 @@ def encode_delta(kind: Kind, state: State, predicted: State, mine: bool) -> byte
     return bits.done()
 
 
-def decode_delta(kind: Kind, reader: Reader, predicted: State, mine: bool) -> State:
+def decode_delta(kind: Kind, reader: Reader, predicted: State, audience: int) -> State:
     state = list(predicted)
-    fields = kind.fields(mine)
+    fields = kind.fields(audience)
     changed = [reader.read(1) for _ in fields]
     for field, flag in zip(fields, changed, strict=True):
         for i in field if flag else ():

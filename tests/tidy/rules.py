@@ -28,7 +28,7 @@ LEFT_OVER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]
 EMPTY_ASSERT = re.compile(r"^\s*assert\s+True\b", re.MULTILINE)
 MACHINE_WORDS = re.compile(r"(?<![\w.])/(?:work|root|home/\w+)/|\.lib" + r"rary\b|\bpypi-" + r"more\b")
 LONG_STRING = re.compile(r"\"\"\"(.*?)\"\"\"", re.DOTALL)
-CYTHON_FUNCTION = re.compile(r"^([ ]*)(?:cdef|cpdef|def)\b[^=\n]*?(\w+)\s*\(", re.MULTILINE)
+CYTHON_FUNCTION = re.compile(r"^([ ]*)(?:cdef(?! class)|cpdef|def)\b[^=\n]*?(\w+)\s*\(", re.MULTILINE)
 
 
 def file_length(path: PurePath, text: str) -> Iterator[str]:

@@ -3,12 +3,13 @@ import enum
 import math  # noqa: F401  an annotation names it
 from collections.abc import Callable
 from typing import Annotated as A
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 
 import shadowland as sl
 from shadowland.errors import ConfigError
+from shadowland.schema import GroupOnly
 
 
 class Stance(enum.IntEnum):
@@ -85,6 +86,19 @@ MISTAKES: dict[str, tuple[Callable[[], type], str, str]] = {
       "Thing.field: Rate stands without its arguments", "sl.Rate(hz=...)"),
     "word twice": (body(A[int, sl.Rate(5), sl.Rate(6)]), "Thing.field: Rate stands twice", "keep one"),
     "two audiences": (body(A[int, sl.Local, sl.OwnerOnly]), "Thing.field: Audience stands twice", "keep one"),
+    "group and owner": (body(A[int, sl.OwnerOnly, GroupOnly("party")]),
+      "Thing.field: OwnerOnly and GroupOnly both say", "keep one"),
+    "group twice": (body(A[int, GroupOnly("a"), GroupOnly("b")]), "Thing.field: GroupOnly stands twice", "keep one"),
+    "group without a name": (body(A[int, GroupOnly("")]), "Thing.field: the group of GroupOnly is ''", "a name"),
+    "group of a number": (body(A[int, GroupOnly(cast(Any, 3))]), "Thing.field: the group of GroupOnly is 3", "a name"),
+    "group alone": (body(A[int, GroupOnly]),
+      "Thing.field: GroupOnly stands without its arguments", "write GroupOnly(group=...)"),
+    "group in a message": (body(A[int, GroupOnly("party")], **MESSAGE),
+      "Thing.field: GroupOnly is for entities", "remove GroupOnly"),
+    "six groups": (lambda: type("Thing", (sl.Entity,), {"__annotations__": {
+        name: A[int, GroupOnly(name)] for name in "abcdef"}}), "Thing: it speaks of 6 groups (a, b, c", "share one"),
+    "group of a position": (body(A[sl.Vec3, Q, GroupOnly("party")], name="position"),
+      "Thing.position: it is where everybody looks", "without GroupOnly, OwnerOnly"),
     "Quantized int": (body(A[int, Q]), "Thing.field: Quantized does not go with int", "remove Quantized"),
     "Range of bool": (body(A[bool, sl.Range(0, 1)]), "Thing.field: Range does not go with bool", "remove Range"),
     "MaxLen of int": (body(A[int, sl.MaxLen(3)]), "Thing.field: MaxLen does not go with int", "remove MaxLen"),

@@ -23,7 +23,7 @@ class Scene:
         self.reader = Truth(str(path), kind_table())
 
     def walker(self, x: float, owner: int = -1) -> int:
-        return self.both.spawn(0, [x, 0, 0, 0, 0, 0, 0, 50, 7], owner)
+        return self.both.spawn(0, [x, 0, 0, 0, 0, 0, 0, 50, 7, 0, 0], owner)
 
     def step(self, deliver: bool = True) -> int:
         self.both.publish()
