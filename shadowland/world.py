@@ -323,6 +323,10 @@ class World:
         """
         return float(self.core.stats["oldest_wait_ticks"] * 1000 / self.tick_hz)
 
+    def unsent_ms(self, observer: int) -> float:
+        """As `oldest_unsent_ms`, for the observer in slot `observer` alone and as of its last snapshot."""
+        return self.core.oldest_wait(observer) * 1000 / self.tick_hz
+
     # Once a tick ------------------------------------------------------------------------------------------------
 
     def events(self, events: NDArray[Any]) -> None:

@@ -105,6 +105,12 @@ cdef class World(Entities):
             raise ValueError(f"there is no observer slot {observer}")
         self.r.observers[observer].sees, self.masked = mask, True
 
+    def oldest_wait(self, observer: int) -> int:
+        """Ticks that the oldest record due to the observer had waited when it was sent to last, 0 none."""
+        if not 0 <= observer < self.r.observer_count:
+            raise ValueError(f"there is no observer slot {observer}")
+        return self.r.observers[observer].oldest_wait
+
     def events(self, events) -> None:
         """Take EVENT_DTYPE records: joined, left, snapshot acked, snapshot lost. Others are none of the world's.
 

@@ -17,8 +17,8 @@ LEAVING = SEAT_LEAVING
 def standing(World world, observer: int, entity: int) -> dict[str, object]:
     """All that decides what the observer in slot `observer` is told of `entity` (a handle), as it is now.
 
-    joined, watching (its avatar is published), alive, published, masks (they let it be seen), stalled: bool. distance,
-    radius, leave: user units, where both are published. seat: None, or state (ENTERING, KNOWN, LEAVING), reference and
+    handle: of its session, 0 nobody. watching (its avatar is published), alive, published, masks (they let it be seen),
+    stalled: bool. distance, radius, leave: user units, where both are published. seat: None, or state (ENTERING, KNOWN, LEAVING), reference and
     sent (ticks, 0 none), wanted (tick since which a record waits, 0 none), told, lost, far: bool, audience: set. taken,
     seats: how many. ValueError for a slot that is none.
     """
@@ -32,7 +32,7 @@ def standing(World world, observer: int, entity: int) -> dict[str, object]:
         raise ValueError(f"there is no observer slot {observer}")
     who = &world.r.observers[observer]
     avatar = <uint32_t>who.avatar
-    facts = {"joined": who.handle != 0, "stalled": bool(is_stalled(&world.r, who)), "seats": world.r.interest.seats,
+    facts = {"handle": who.handle, "stalled": bool(is_stalled(&world.r, who)), "seats": world.r.interest.seats,
              "seat": None}
     facts["watching"] = who.avatar != 0 and avatar < world.state.slots and \
         world.state.place[avatar].generation == who.avatar >> 32

@@ -4,12 +4,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.parity.worlds import KINDS, Traffic
+from tests.parity.worlds import ADAPTIVE, KINDS, Traffic
 from tests.reference.world_records import State, difference
 
 LOSSES = st.sampled_from([0.0, 0.1, 0.4])
 DELAYS = st.sampled_from([0, 2, 9])
 SEEDS = st.integers(0, 2**32)
+
+
+def place_of(traffic: Traffic, handle: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    kind, state = KINDS[traffic.both.world.kind_of(handle)], traffic.both.world.published(handle)
+    assert state is not None
+    axes = [state[i] * kind.components[i].step for i in kind.position]
+    return np.array(axes + [0.0] * (3 - len(axes)))
+
+
+def distance(traffic: Traffic, observer: int, key: tuple[int, int]) -> float:
+    here, there = (place_of(traffic, handle) for handle in (traffic.both.avatars[observer], key[1] << 32 | key[0]))
+    return float(np.linalg.norm(here - there))
 
 
 def in_view(traffic: Traffic, observer: int, extra: float) -> set[tuple[int, int]]:
@@ -20,15 +32,10 @@ def in_view(traffic: Traffic, observer: int, extra: float) -> set[tuple[int, int
     if avatar not in both.values:
         return found
 
-    def place(handle: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        kind, state = KINDS[both.world.kind_of(handle)], both.world.published(handle)
-        assert state is not None
-        axes = [state[i] * kind.components[i].step for i in kind.position]
-        return np.array(axes + [0.0] * (3 - len(axes)))
-    centre = place(avatar)
+    centre = place_of(traffic, avatar)
     for handle in both.values:
         kind = KINDS[both.world.kind_of(handle)]
-        near = np.linalg.norm(place(handle) - centre) <= kind.radius + extra * kind.hysteresis
+        near = np.linalg.norm(place_of(traffic, handle) - centre) <= kind.radius + extra * kind.hysteresis
         if near and both.may_see(observer, handle):
             found.add((handle & 0xFFFFFFFF, handle >> 32))
     return found
@@ -48,10 +55,10 @@ def apart(traffic: Traffic, key: tuple[int, int], kind: int, state: State, audie
 
 
 @settings(max_examples=20, deadline=None)
-@given(SEEDS, LOSSES, DELAYS, st.sampled_from([60, 300, 3000]), st.sampled_from([128, 997]))
+@given(SEEDS, LOSSES, DELAYS, st.sampled_from([60, 300, 3000]), st.sampled_from([128, 997]), st.booleans())
 def test_at_rest_every_view_equals_what_was_published(
-        seed: int, loss: float, delay: int, budget: int, payload: int) -> None:
-    traffic = Traffic(seed, seats=40, max_payload=payload)
+        seed: int, loss: float, delay: int, budget: int, payload: int, adaptive: bool) -> None:
+    traffic = Traffic(seed, seats=40, max_payload=payload, kinds=ADAPTIVE if adaptive else KINDS)
     for _ in range(120):
         traffic.step(loss, delay, budget)
     traffic.halt()
@@ -79,6 +86,25 @@ def test_in_motion_everything_known_is_within_the_tolerance_at_each_tick(seed: i
             assert in_view(traffic, observer, 0) <= shown.keys()
             for key, (kind, state, audience) in shown.items():
                 assert apart(traffic, key, kind, state, audience, exact=False) == []
+
+
+@settings(max_examples=12, deadline=None)
+@given(SEEDS)
+def test_in_motion_what_is_far_is_within_the_tolerance_at_each_of_its_turns(seed: int) -> None:
+    traffic = Traffic(seed, seats=40, kinds=ADAPTIVE)
+    late = 0
+    for _ in range(150):
+        traffic.step(0.0, 0, 4000)
+        for observer in range(3):
+            if traffic.views.tick(observer) != traffic.both.tick:
+                continue
+            for key, (kind, state, audience) in traffic.seen(observer).items():
+                wrong = apart(traffic, key, kind, state, audience, exact=False)
+                far = distance(traffic, observer, key) > ADAPTIVE[kind].far * KINDS[kind].radius * 0.99
+                turn = (traffic.both.tick + key[0]) % ADAPTIVE[kind].far_ticks == 0
+                assert not wrong or (far and not turn)
+                late += bool(wrong)
+    assert late                                 # else nothing was held back
 
 
 @settings(max_examples=20, deadline=None)
