@@ -18,9 +18,9 @@ def standing(World world, observer: int, entity: int) -> dict[str, object]:
     """All that decides what the observer in slot `observer` is told of `entity` (a handle), as it is now.
 
     handle: of its session, 0 nobody. watching (its avatar is published), alive, published, masks (they let it be seen),
-    stalled: bool. distance, radius, leave: user units, where both are published. seat: None, or state (ENTERING, KNOWN, LEAVING), reference and
-    sent (ticks, 0 none), wanted (tick since which a record waits, 0 none), told, lost, far: bool, audience: set. taken,
-    seats: how many. ValueError for a slot that is none.
+    stalled: bool. distance, radius, leave: user units, where both are published. seat: None, or state (ENTERING, KNOWN,
+    LEAVING), reference and sent (ticks, 0 none), wanted (tick since which a record waits, 0 none), told, lost, far:
+    bool, audience: set. taken, seats: how many. ValueError for a slot that is none.
     """
     cdef const Observer* who
     cdef const Place* centre
