@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 INPUT_CHANNEL = 4
 SNAPSHOT_CHANNEL = 5
+POLL_HZ = 30                    # a slower `poll` makes the server send things again that had arrived
 POLL_GAP_S = 0.002              # how often the asyncio and blocking faces look at the socket
 
 def refusal(endpoint: Endpoint) -> str:
@@ -89,8 +90,8 @@ class Client:
             UdpSocket("::" if ":" in self._address[0] else "0.0.0.0", 0), monotonic_us, sleep)
         seed = simulated.seed if simulated else os.urandom(32)
         self._endpoint = Endpoint("client", capacity=1, seed=seed, schema_hash=self.schema.hash,
-                                  client_build=client_build, connect_timeout_us=int(timeout_s * 1e6),
-                                  mtu_limit=mtu_limit)
+                                  client_build=client_build, tick_hz=POLL_HZ,
+                                  connect_timeout_us=int(timeout_s * 1e6), mtu_limit=mtu_limit)
         packing.configure(self._endpoint, plain=self.schema.plain_kinds)
         self._handle = self._endpoint.connect(self._address, key, self._clock(), token=token)
         self._incoming, self._outgoing = DatagramBatch(256), DatagramBatch(64)

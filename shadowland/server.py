@@ -140,9 +140,7 @@ class Server(Application):
         """
         if self._endpoint is not None:
             raise UsageError("the server is open already; close it first")
-        # Acknowledgments ride on the next tick's packet: a wait shorter than a tick only made packets of their own.
-        delay_ms = max(25, min(255, 1250 // self.tick_hz + 1))
-        limits: dict[str, Any] = {"max_ack_delay_us": delay_ms * 1000, "mtu_limit": MTU_LIMIT} | self.limits
+        limits: dict[str, Any] = {"mtu_limit": MTU_LIMIT} | self.limits
         asked = {name: limits.pop(name) for name in ADMISSION_LIMITS if name in limits}
         seed = simulated.seed if simulated else os.urandom(32)
         self._calls.limit = limits.pop("async_handlers", ASYNC_HANDLERS)

@@ -76,7 +76,7 @@ class Swarm:
         self._loopback = self._server[0].startswith("127.")
         self._socket = UdpSocket("::" if ":" in self._server[0] else "0.0.0.0", 0)
         self._endpoint = Endpoint("client", capacity=count, seed=os.urandom(32), schema_hash=schema.hash,
-                                  connect_timeout_us=int(timeout_s * 1e6), mtu_limit=MTU_LIMIT)
+                                  tick_hz=tick_hz, connect_timeout_us=int(timeout_s * 1e6), mtu_limit=MTU_LIMIT)
         packing.configure(self._endpoint, plain=schema.plain_kinds)
         self.table, self.layouts = kind_table(schema, tick_hz, aoi)
         self.views = Views(self.table, count, seats, history)

@@ -280,9 +280,9 @@ cdef inline void connection_deadline(EndpointState* state, const Connection* con
         due = connection.epochs.grace_us
     if connection.rekey.held and connection.epochs.state == EPOCH_SETTLED:
         due = 1                                     # with the next pass that has the time
-    candidate = connection.ack.deadline_us
-    if candidate != 0 and candidate < due:
-        due = candidate
+    candidate = connection.ack.deadline_us          # the peer was promised that it waits no longer: one call too early
+    if candidate != 0 and candidate < due + state.gap_us:
+        due = candidate - state.gap_us if candidate > state.gap_us else 1
     candidate = state.paces[handle_slot(connection.handle)]
     if candidate != 0 and candidate < due:
         due = candidate

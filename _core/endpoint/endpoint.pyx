@@ -54,6 +54,7 @@ from shadowland._core.endpoint.state cimport (
 )
 from shadowland._core.endpoint.stats cimport counters_of, stats_table
 from shadowland._core.guard.guard cimport Guard
+from shadowland._core.session.ack cimport ACK_LONGEST, ack_delay
 from shadowland._core.session.channel cimport BLOCKS_LEAST, BLOCKS_RESERVED, RELIABLE_MESSAGE_LIMIT, STREAMS
 from shadowland._core.session.replay cimport REPLAY_LEAST, REPLAY_MOST
 
@@ -99,7 +100,7 @@ cdef class Endpoint:
     capacity           most sessions at once; memory for all of them is set aside (about 21 KiB each, touched when
     used). identity_secret    server: its static private key, 32 bytes.
     schema_hash        both sides' must agree; `schema_classes` (id, digest) pairs tell a client where they differ.
-    tick_hz            told to clients.
+    tick_hz            how often `outbound` is called, told to clients; max_ack_delay_us 0: five quarters of a tick.
     mtu, mtu_limit     longest datagram of the handshake, and of all that is probed for (at most 1,500; 0: mtu, and
     nothing is probed for).
     half_open          server: handshakes under way at once, `half_open_per_prefix` of them from one /24 or /64.
@@ -122,7 +123,7 @@ cdef class Endpoint:
         mtu: int = MTU_DEFAULT, mtu_limit: int = 0, idle_timeout_us: int = 15_000_000,
         connect_timeout_us: int = 5_000_000,
         half_open: int = 1024, half_open_per_prefix: int = 256, half_open_us: int = 5_000_000,
-        ping_us: int = 5_000_000, max_ack_delay_us: int = 25_000, inbox_records: int = 0, inbox_bytes: int = 0,
+        ping_us: int = 5_000_000, max_ack_delay_us: int = 0, inbox_records: int = 0, inbox_bytes: int = 0,
         session_inbox_records: int = 0, session_inbox_bytes: int = 0,
         outbox_bytes: int = 0, blocks: int = 0, session_blocks: int = 3584, cipher: str = "auto",
         replay_positions: int = 1024, rekey_bytes: int = 1 << 34, rekey_packets: int = 1 << 24,
@@ -148,7 +149,6 @@ cdef class Endpoint:
         state.limits.idle_timeout_us = _within("idle_timeout_us", idle_timeout_us, 1000, 1 << 40)
         state.limits.connect_timeout_us = _within("connect_timeout_us", connect_timeout_us, 1000, 1 << 40)
         state.limits.ping_us = _within("ping_us", ping_us, 1000, 1 << 40)
-        state.limits.max_ack_delay_us = _within("max_ack_delay_us", max_ack_delay_us, 0, 255_000)
         state.limits.inbox_records = _within("inbox_records", inbox_records or 1024 + 16 * capacity, 1, 1 << 26)
         state.limits.inbox_bytes = _within("inbox_bytes", inbox_bytes or (1 << 20) + 2048 * capacity,
                                             RELIABLE_MESSAGE_LIMIT, (1 << 32) - 1)
@@ -171,6 +171,7 @@ cdef class Endpoint:
         state.suites = suites_offered(cipher == "auto")
         state.shard = _within("shard", shard, 0, 15)
         state.tick_hz = _within("tick_hz", tick_hz, 1, 1000)
+        state.limits.max_ack_delay_us = _within("max_ack_delay_us", max_ack_delay_us or ack_delay(tick_hz), 0, ACK_LONGEST)
         state.client_build = _within("client_build", client_build, 0, (1 << 32) - 1)
         state.schema_hash = _within("schema_hash", schema_hash, 0, (1 << 64) - 1)
         state.class_count = _within("number of schema_classes", len(schema_classes), 0, SCHEMA_CLASSES)

@@ -242,7 +242,7 @@ cdef inline bint wants_packet(EndpointState* state, Connection* connection, uint
         return True
     if connection.want & WANT_INPUT and inputs_turn(connection):
         return True
-    if connection.ack.deadline_us != 0 and connection.ack.deadline_us <= now_us:
+    if connection.ack.deadline_us != 0 and connection.ack.deadline_us < now_us + state.gap_us + 1:
         return True
     return units_turn(connection, now_us) and units_fit(state, connection)
 
@@ -359,6 +359,8 @@ cdef inline bint endpoint_outbound(EndpointState* state, Batch* batch, uint64_t 
     if not state.sweeping:
         state.sweep = 0
         state.sweeping = True
+        state.gap_us = now_us - state.swept_us if 0 < state.swept_us < now_us else 0
+        state.swept_us = now_us
         rekey_pass(state)
     while True:
         while state.sweep < state.high_water:

@@ -171,6 +171,8 @@ cdef struct EndpointState:
     uint32_t inbox_used
     uint32_t inbox_turn         # how often it was emptied, modulo 2**32
     uint64_t clock_us           # the time of the last inbound or outbound call
+    uint64_t swept_us           # ... of the last outbound call that began a pass, 0: none
+    uint64_t gap_us             # between the two last of those: so much later the next one is expected
     const Datagram* current     # the one that is being read, valid inside the inbound call
     bint stalled                # a whole reliable message or what became of one waits for room in inbox or events
     Packer packer

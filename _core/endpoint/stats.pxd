@@ -35,6 +35,7 @@ cdef struct StatsRecord:
     uint64_t bytes_in_flight
     uint64_t loss_ppm
     int64_t clock_drift_ppb
+    uint64_t peer_ack_delay_us  # how long the peer may hold an acknowledgment back
 
 cdef inline void fill_stats(StatsRecord* out, const Connection* connection) noexcept nogil:
     """Copy what is measured of one connection."""
@@ -50,6 +51,7 @@ cdef inline void fill_stats(StatsRecord* out, const Connection* connection) noex
     out.packets_acked = connection.recovery.acked_packets
     out.clock_offset_us = clock_offset(&connection.clock)
     out.clock_drift_ppb = connection.clock.drift_ppb
+    out.peer_ack_delay_us = connection.peer_ack_delay_us
     out.units_waiting = <uint32_t>(connection.send.next - connection.send.base) + connection.send.uncut
     out.inputs_waiting = connection.inputs.depth
     out.mtu = connection.mtu

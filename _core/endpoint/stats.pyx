@@ -12,6 +12,7 @@ STATS_DTYPE = np.dtype([
     ("units_waiting", np.uint32), ("inputs_waiting", np.uint32), ("mtu", np.uint32), ("moves", np.uint32),
     ("suite", np.uint32), ("epoch", np.uint32), ("rate_bytes_per_s", np.uint64), ("queue_us", np.uint64),
     ("jitter_us", np.uint64), ("bytes_in_flight", np.uint64), ("loss_ppm", np.uint64), ("clock_drift_ppb", np.int64),
+    ("peer_ack_delay_us", np.uint64),
 ])
 
 if STATS_DTYPE.itemsize != sizeof(StatsRecord):

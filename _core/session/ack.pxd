@@ -21,6 +21,8 @@ cdef enum:
     ACK_WORDS = 16                                  # of the ring that remembers: the newest, ACK_POSITIONS and more
     ACK_WORD_MASK = ACK_WORDS - 1
     ACK_BLOCK_MAX = 2 + 4 + 1 + ACK_POSITIONS // 8
+    ACK_DELAY_US = 25000                            # shortest and longest that one is held back ...
+    ACK_LONGEST = 255000                            # ... whose whole milliseconds fit into a byte
     ACK_DELAY_UNIT_US = 256
     ACK_DELAY_MOST_US = 255 * ACK_DELAY_UNIT_US     # the field is full
 
@@ -47,6 +49,14 @@ cdef struct AckBlock:           # a parsed block; the bitfield stays where it wa
     uint32_t bytes              # of the bitfield
     const uint8_t* bits
     bint some
+
+cdef inline uint32_t ack_delay(uint32_t tick_hz) noexcept nogil:
+    """How long one is held back where packets leave so often a second, in whole milliseconds. It rides on the next
+    tick's packet: a wait shorter than a tick would only make packets of their own."""
+    cdef uint32_t delay = (1250 // tick_hz + 1) * 1000
+    if delay < ACK_DELAY_US:
+        return ACK_DELAY_US
+    return delay if delay < ACK_LONGEST else ACK_LONGEST
 
 cdef inline bint ack_stored(const AckState* state, uint64_t sequence) noexcept nogil:
     return ring_holds(state.stored, ACK_WORD_MASK, sequence)

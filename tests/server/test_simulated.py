@@ -106,3 +106,10 @@ def test_a_server_that_ends_tells_its_clients_in_virtual_time() -> None:
             assert lost.reason is sl.errors.DisconnectReason.SERVER_SHUTDOWN
         else:
             raise AssertionError("nobody told it")
+
+
+def test_both_promise_to_answer_within_a_tick_and_a_quarter_and_a_client_is_polled_thirty_times_a_second() -> None:
+    game = Game(1, Link(delay_us=5_000))
+    game.run(20)
+    assert game.app.endpoint.stats()["peer_ack_delay_us"].tolist() == [42_000, 42_000]
+    assert [client._endpoint.stats()["peer_ack_delay_us"].tolist() for client in game.clients] == [[63_000], [63_000]]

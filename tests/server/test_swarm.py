@@ -106,6 +106,19 @@ def test_bots_see_the_world_and_get_their_own_answers() -> None:
         assert not app.sessions             # all said goodbye
 
 
+@pytest.mark.parametrize(("tick_hz", "us"), [(20, 63_000), (60, 25_000)])
+def test_bots_promise_to_answer_within_a_tick_of_theirs_and_a_quarter(tick_hz: int, us: int) -> None:
+    app = meadow()
+    with running(app) as url:
+        swarm = Swarm(url, app.identity.public_text, 2, schema=SCHEMA, tick_hz=tick_hz)
+        try:
+            swarm.connect(range(2))
+            drive(swarm, lambda: len(app.sessions) == 2)
+            assert app.endpoint.stats()["peer_ack_delay_us"].tolist() == [us, us]
+        finally:
+            swarm.close()
+
+
 def _numbers(swarm: Swarm, bot: int) -> list[int]:
     known = swarm.views.known(bot)
     states = swarm.views.states(np.ascontiguousarray(known["seat"]), 0, bot)

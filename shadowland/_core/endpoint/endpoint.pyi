@@ -37,7 +37,7 @@ class Endpoint:
         half_open_per_prefix: int = 256,
         half_open_us: int = 5_000_000,
         ping_us: int = 5_000_000,
-        max_ack_delay_us: int = 25_000,
+        max_ack_delay_us: int = 0,
         inbox_records: int = 0,
         inbox_bytes: int = 0,
         session_inbox_records: int = 0,
