@@ -54,7 +54,7 @@ from shadowland._core.endpoint.state cimport (
 )
 from shadowland._core.endpoint.stats cimport counters_of, stats_table
 from shadowland._core.guard.guard cimport Guard
-from shadowland._core.session.ack cimport ACK_LONGEST, ack_delay
+from shadowland._core.session.ack cimport ack_delay
 from shadowland._core.session.channel cimport BLOCKS_LEAST, BLOCKS_RESERVED, RELIABLE_MESSAGE_LIMIT, STREAMS
 from shadowland._core.session.replay cimport REPLAY_LEAST, REPLAY_MOST
 
@@ -171,7 +171,7 @@ cdef class Endpoint:
         state.suites = suites_offered(cipher == "auto")
         state.shard = _within("shard", shard, 0, 15)
         state.tick_hz = _within("tick_hz", tick_hz, 1, 1000)
-        state.limits.max_ack_delay_us = _within("max_ack_delay_us", max_ack_delay_us or ack_delay(tick_hz), 0, ACK_LONGEST)
+        state.limits.max_ack_delay_us = _within("max_ack_delay_us", max_ack_delay_us or ack_delay(tick_hz), 0, 255_000)
         state.client_build = _within("client_build", client_build, 0, (1 << 32) - 1)
         state.schema_hash = _within("schema_hash", schema_hash, 0, (1 << 64) - 1)
         state.class_count = _within("number of schema_classes", len(schema_classes), 0, SCHEMA_CLASSES)
