@@ -206,7 +206,8 @@ class Effects:
             rows = self._core.happenings
             if len(rows):
                 names = ("target", "source", "kind", "amount", "stacks", "tick", "what")
-                yield Happenings(*(rows[name].copy() for name in names))
+                # From a list: arguments from a generator, tick by tick, fill the interpreter's list of free tuples.
+                yield Happenings(*[rows[name].copy() for name in names])
 
     def apply(self, kind: Kind, targets: ArrayLike, *, sources: ArrayLike = 0, intensity: ArrayLike = 1,
               duration_s: ArrayLike | None = None) -> NDArray[np.uint8]:

@@ -75,7 +75,8 @@ def player(Endpoint endpoint not None, handle: int) -> tuple[int, bytes] | None:
 
 def problems(Endpoint endpoint not None) -> tuple[int, ...]:
     """Server: how many tokens were refused, by TokenProblem."""
-    return tuple(endpoint.state.trust.problems[i] for i in range(TOKEN_PROBLEMS))
+    # Of a list: a tuple of a generator, made again and again, fills the interpreter's list of free tuples.
+    return tuple([endpoint.state.trust.problems[i] for i in range(TOKEN_PROBLEMS)])
 
 
 def spent(Endpoint endpoint not None) -> int:

@@ -1,4 +1,6 @@
 """Effects as games use them, and the mistakes of the original that must not come back."""
+import gc
+import sys
 from typing import Annotated as A
 from typing import Any
 
@@ -177,6 +179,21 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"most": 2}, "REFRESH keeps one; take stacking=Stacking.COUNT or Stacking.APART"),
     ({"amount": 5}, "it has an amount and no period; give period_s above 0"),
 ]
+
+
+def test_steps_with_happenings_keep_no_memory(world: World, effects: Effects) -> None:
+    grown = []
+    gc.disable()                                                        # a full collection hides what grew
+    try:
+        for part in range(3):
+            before = sys.getallocatedblocks()
+            for tick in range(300):
+                effects.apply(FROST, entities(world)[0], duration_s=1 / HZ)
+                assert [len(happened.ends) for happened in effects.step(2 + 300 * part + tick)] == [1]
+            grown.append(sys.getallocatedblocks() - before)
+    finally:
+        gc.enable()
+    assert min(grown) < 20
 
 
 @pytest.mark.parametrize(("fields", "text"), WRONG)
