@@ -223,9 +223,10 @@ cdef inline Input* input_pop(Inputs* inputs) noexcept nogil:
     inputs.depth -= 1
     return entry
 
-cdef inline bint latest_accept(Latest* latest, uint8_t kind, uint64_t sequence) noexcept nogil:
+cdef inline bint latest_newer(const Latest* latest, uint8_t kind, uint64_t sequence) noexcept nogil:
     """Whether a `latest` message of `kind` (1 to 200) in packet `sequence` is no older than the last one taken."""
-    if sequence + 1 < latest.after[kind - 1]:
-        return False
+    return sequence + 1 >= latest.after[kind - 1]
+
+cdef inline void latest_taken(Latest* latest, uint8_t kind, uint64_t sequence) noexcept nogil:
+    """It was delivered: from now on older ones of its kind are stale."""
     latest.after[kind - 1] = sequence + 1
-    return True

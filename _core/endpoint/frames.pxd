@@ -42,7 +42,8 @@ from shadowland._core.endpoint.connection cimport (
     WANT_PONG,
     Connection,
     input_take,
-    latest_accept,
+    latest_newer,
+    latest_taken,
 )
 from shadowland._core.endpoint.control cimport (
     FRAME_ELICITS,
@@ -99,6 +100,25 @@ cdef inline int deliver(EndpointState* state, Connection* connection, uint8_t ch
         return FRAME_ELICITS | FRAME_NOT_KEPT
     memcpy(payload, data + 1, length - 1)
     return FRAME_ELICITS
+
+cdef inline int read_latest(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
+                            bint compressed, uint64_t sequence, uint64_t now_us) noexcept nogil:
+    """kind ‖ payload, the newest of its kind. One that is not delivered leaves the way free for what is older."""
+    cdef uint32_t before = state.inbox_count
+    cdef int result
+    if length < 1 or data[0] == 0 or data[0] > 200:
+        drop_message(state, DROP_UNKNOWN_MESSAGE)
+        return FRAME_ELICITS
+    if not compressed and length - 1 > <uint32_t>LATEST_LIMIT:
+        drop_message(state, DROP_BAD_FRAME)         # what is compressed says itself how long it is
+        return FRAME_ELICITS
+    if not latest_newer(&connection.latest, data[0], sequence):
+        drop_message(state, DROP_STALE)
+        return FRAME_ELICITS
+    result = deliver(state, connection, CHANNEL_LATEST, <uint32_t>sequence, data, length, compressed, now_us)
+    if state.inbox_count != before:
+        latest_taken(&connection.latest, data[0], sequence)
+    return result
 
 cdef inline int read_fragment(EndpointState* state, Connection* connection, const uint8_t* data, uint32_t length,
                               uint8_t head, uint64_t sequence, uint64_t now_us) noexcept nogil:
@@ -258,13 +278,7 @@ cdef inline int read_frame(EndpointState* state, Connection* connection, const u
         return deliver(state, connection, CHANNEL_UNRELIABLE, <uint32_t>sequence, data + 1, length - 1, bits != 0,
                        now_us)
     if channel == CHANNEL_LATEST:
-        if length < 2 or data[1] == 0 or data[1] > 200:
-            drop_message(state, DROP_UNKNOWN_MESSAGE)
-            return FRAME_ELICITS
-        if not latest_accept(&connection.latest, data[1], sequence):
-            drop_message(state, DROP_STALE)
-            return FRAME_ELICITS
-        return deliver(state, connection, CHANNEL_LATEST, <uint32_t>sequence, data + 1, length - 1, bits != 0, now_us)
+        return read_latest(state, connection, data + 1, length - 1, bits != 0, sequence, now_us)
     if channel == CHANNEL_CONTROL:
         return read_control(state, connection, data + 1, length - 1, now_us)
     drop_message(state, DROP_UNKNOWN_CHANNEL)

@@ -237,3 +237,29 @@ def test_a_session_that_fills_its_share_of_the_inbox_leaves_the_others_theirs() 
         taken = [payload for messages in pair.server.messages.values() for payload in messages]
         drops = pair.server.endpoint.message_drops[DropReason.INBOX_FULL]
         assert (len(taken), drops) == ((11, 0) if channel == RELIABLE else (5, 6))
+
+
+def test_a_latest_message_that_finds_no_room_leaves_the_way_free_for_an_older_one() -> None:
+    """The older one is the newest that the application will have."""
+    pair = Pair(server=new_server(inbox_records=1)).join()
+    peer, network = pair.server, pair.network
+    datagrams = []
+    for text in (b"older", b"newer"):
+        pair.client.endpoint.send(pair.handle, LATEST, 9, text)
+        pair.client.outgoing.clear()
+        pair.client.endpoint.outbound(pair.client.outgoing, network.now_us)
+        datagrams.append(pair.client.outgoing[0])
+    incoming = DatagramBatch(4)
+    pair.client.endpoint.send(pair.handle, UNRELIABLE, 1, b"fills the inbox")
+    pair.client.outgoing.clear()
+    pair.client.endpoint.outbound(pair.client.outgoing, network.now_us)
+    for data in (pair.client.outgoing[0], datagrams[1]):                # the newer one comes first and finds no room
+        incoming.append(data, ("10.0.0.2", 40000), SERVER_ADDRESS)
+    peer.endpoint.inbound(incoming, peer.replies, network.now_us)
+    peer.read()
+    assert peer.endpoint.message_drops[DropReason.INBOX_FULL] == 1
+    incoming.clear()
+    incoming.append(datagrams[0], ("10.0.0.2", 40000), SERVER_ADDRESS)
+    peer.endpoint.inbound(incoming, peer.replies, network.now_us)
+    peer.read()
+    assert peer.payloads(pair.session, LATEST) == [b"older"] and peer.endpoint.message_drops[DropReason.STALE] == 0
