@@ -18,7 +18,9 @@ from shadowland.authority.conduct import Conduct, Level, Scores
 from shadowland.authority.map import Map
 from shadowland.authority.movement import Movement, Movers, Verdict
 from shadowland.authority.rules import Rules
+from shadowland.authority.walk import Walk
 
 __all__ = [
     "Action", "Actions", "Conduct", "Level", "Map", "Movement", "Movers", "Outcome", "Rules", "Scores", "Verdict",
+    "Walk",
 ]
