@@ -80,10 +80,8 @@ class Seat:
     generation: int
     since: int
     states: dict[int, tuple[State, int]] = field(default_factory=dict)     # by tick of its record: state, audience set
-    entering: bool = True
     leaving: bool = False
     lost: bool = False
-    reference: int = 0
     sent: int = 0
     known: bool = False                 # all that was sent arrived: the view shows what it should
 
@@ -166,15 +164,14 @@ class Ledger:
 
     def cause(self, seat: Seat, what: int, state: State, audience: int, tick: int) -> str:
         """Why it goes now: what came first of all that would have brought it."""
-        base = max(seat.sent, seat.reference)
         if seat.lost:
             return "after loss"
         if what == ENTER:
             return "enter again"
         if what == ABSOLUTE:
             return "reference gone"
-        kind = self.kinds[seat.kind]
-        shown = predict(kind, seat.states[base][0], tick - base)
+        kind, age = self.kinds[seat.kind], tick - seat.sent
+        shown = predict(kind, seat.states[seat.sent][0], age)
         off = [i for i in kind.visible(audience) if abs(difference(kind.components[i], state[i], shown[i])) > (
             kind.components[i].tolerance if kind.components[i].predict >= 0 and state[kind.components[i].predict]
             else 0)]
@@ -182,9 +179,9 @@ class Ledger:
             return "changed"
         if off:
             return "strayed"
-        if tick - base >= self.repeat_ticks:
+        if age >= self.repeat_ticks:
             return "repeat"
-        assert tick - base >= REFRESH_EARLY, "nothing asked for this record"
+        assert age >= REFRESH_EARLY, "nothing asked for this record"
         return "refresh"
 
     # --- bodies
@@ -240,8 +237,7 @@ class Ledger:
                 continue                                    # of the one who sat there before
             if leave:
                 del self.seats[observer, place]
-            elif tick > seat.reference:
-                seat.reference, seat.entering = tick, False
+            else:                                           # the server refers to nothing older any more
                 seat.states = {at: kept for at, kept in seat.states.items() if at >= tick}
 
     def lost(self, observer: int, token: int) -> None:

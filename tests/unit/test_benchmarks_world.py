@@ -27,6 +27,7 @@ def test_parts_add_up_to_the_payloads_and_causes_to_the_records(scene: str) -> N
     assert sum(books.cause_bits.values()) == 8 * stats["record_bytes"]
     assert books.causes["leave"] + books.causes["leave again"] == stats["leaves"]
     assert not made.errors.wrong.total()
+    assert max(len(seat.states) for seat in books.seats.values()) < 10      # what nobody refers to is forgotten
 
 
 def test_what_happens_decides_the_causes() -> None:
