@@ -90,11 +90,7 @@ class Relations:
         for number in range(len(factions)):
             self._regard(number, number, Stance.FRIEND)
         self._numbers = {name: number for number, name in enumerate(factions)}
-        self._placed: dict[int, tuple[int, int, int]] = {}          # faction, party, guild
         self._parties: dict[int, set[int]] = {}
-        self._duels: dict[int, int] = {}
-        self._words: dict[int, dict[int, Stance]] = {}
-        self._about: dict[int, set[int]] = {}                       # who has said something of this one
         self._listeners: list[Callable[[Change], object]] = []
         world.on_despawn(self._forget)
 
@@ -131,7 +127,7 @@ class Relations:
         party, guild   numbers that the game gives, up to 2**31 - 1. A party has at most 64 members (CapacityError).
         UsageError for an entity that is gone or a number out of range.
         """
-        before = self._placed.get(self._alive(entity), (0, 0, 0))
+        before = self._core.placed(self._alive(entity)) or (0, 0, 0)
         for name, number in (("party", party), ("guild", guild)):
             if number is not None and not 0 <= number <= LARGEST_ID:
                 raise UsageError(f"{name} is {number}; it must be 0 (none) to {LARGEST_ID:,}")
@@ -140,7 +136,6 @@ class Relations:
         if after[1] not in (0, before[1]) and len(self._parties.get(after[1], ())) >= PARTY_MOST:
             raise CapacityError(f"party {after[1]} has {PARTY_MOST} members; that is the most")
         self._core.place(entity, *after)
-        self._placed[entity] = after
         self._share(entity, after)
         if before[1] != after[1]:
             self._leave_party(entity, before[1])
@@ -182,7 +177,7 @@ class Relations:
         """
         if self._alive(entity) == other:
             raise UsageError("an entity is always its own friend")
-        own = self._words.get(entity, {})
+        own = self._core.said_by(entity)
         if stance is None:
             if other in own:
                 self._take_back(entity, other)
@@ -190,22 +185,19 @@ class Relations:
         self._alive(other, "the other entity")
         if other not in own and len(own) >= WORDS_MOST:
             raise CapacityError(f"entity {entity:#x} has said {WORDS_MOST} personal words; that is the most")
-        if entity not in self._placed:                  # a word needs somebody who says it
-            self.place(entity)
+        for one in (entity, other):
+            self._known(one)
         if not self._core.put(entity, other, int(Stance(stance))):
             raise CapacityError(f"{self._core.words} personal words stand; raise words=")
-        self._words.setdefault(entity, {})[other] = Stance(stance)
-        self._about.setdefault(other, set()).add(entity)
         self._tell(Change(entity, "word", other, Stance(stance)))
+
+    def _known(self, entity: int) -> None:
+        """Words and duels are between entities that have a place, be it none."""
+        if self._core.placed(entity) is None:
+            self.place(entity)
 
     def _take_back(self, entity: int, other: int) -> None:
         self._core.remove(entity, other)
-        del self._words[entity][other]
-        self._about[other].discard(entity)
-        if not self._words[entity]:
-            del self._words[entity]
-        if not self._about[other]:
-            del self._about[other]
         self._tell(Change(entity, "word", other))
 
     def duel(self, a: int, b: int) -> None:
@@ -213,21 +205,18 @@ class Relations:
         if a == b:
             raise UsageError("a duel takes two")
         for entity in (a, b):
-            if self._alive(entity) in self._duels:
+            if self.opponent(self._alive(entity)):
                 raise UsageError(f"entity {entity:#x} is in a duel already; end_duel ends it")
         for entity, other in ((a, b), (b, a)):
-            if entity not in self._placed:
-                self.place(entity)
-            self._duels[entity] = other
+            self._known(entity)
             self._core.duel(entity, other)
             self._tell(Change(entity, "duel", other))
 
     def end_duel(self, entity: int) -> int:
         """End the duel of an entity; returns the other's handle, 0 if there was none."""
-        other = self._duels.get(entity, 0)
+        other = self.opponent(entity)
         if other:
             for one in (entity, other):
-                del self._duels[one]
                 self._core.duel(one, 0)
                 self._tell(Change(one, "duel", 0))
         return other
@@ -235,12 +224,13 @@ class Relations:
     def _forget(self, gone: NDArray[np.uint64]) -> None:
         for entity in gone.tolist():
             self.end_duel(entity)
-            for other in list(self._words.get(entity, ())):
+            for other in self._core.said_by(entity):
                 self._take_back(entity, other)
-            for by in list(self._about.get(entity, ())):
+            for by in self._core.said_about(entity):
                 self._take_back(by, entity)
-            if entity in self._placed:
-                self._leave_party(entity, self._placed.pop(entity)[1])
+            place = self._core.placed(entity)
+            if place is not None:
+                self._leave_party(entity, place[1])
                 self._core.forget(entity)
 
     # Asked --------------------------------------------------------------------------------------------------------
@@ -284,16 +274,16 @@ class Relations:
 
     def party_of(self, entity: int) -> frozenset[int]:
         """Handles of an entity's party, itself included; empty if it has none."""
-        party = self._placed.get(entity, (0, 0, 0))[1]
+        _, party, _ = self._core.placed(entity) or (0, 0, 0)
         return frozenset(self._parties.get(party, ())) if party else frozenset()
 
     def words_of(self, entity: int) -> dict[int, Stance]:
         """What an entity has said of others."""
-        return dict(self._words.get(entity, {}))
+        return {other: Stance(stance) for other, stance in self._core.said_by(entity).items()}
 
     def opponent(self, entity: int) -> int:
         """Whom an entity duels with, 0: nobody."""
-        return self._duels.get(entity, 0)
+        return self._core.opponent(entity)
 
     # Told ---------------------------------------------------------------------------------------------------------
 

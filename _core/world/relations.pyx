@@ -2,7 +2,6 @@
 from cython cimport final
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
 
 FACTIONS = RELATION_FACTIONS
 NEUTRAL, FRIEND, ENEMY = STANCE_NEUTRAL, STANCE_FRIEND, STANCE_ENEMY
@@ -28,13 +27,15 @@ cdef class Relations:
             size *= 2
         state.slots, state.capacity, state.mask = slots, words, size - 1
         state.members = <Member*>calloc(slots, sizeof(Member))
-        state.words = <Word*>calloc(size, sizeof(Word))
-        if state.members == NULL or state.words == NULL:
+        state.words = <Word*>calloc(words, sizeof(Word))
+        state.table = <uint32_t*>calloc(size, sizeof(uint32_t))
+        if state.members == NULL or state.words == NULL or state.table == NULL:
             raise MemoryError(f"Relations: no memory for {slots} entities and {words} words")
 
     def __dealloc__(self):
         free(self.state.members)
         free(self.state.words)
+        free(self.state.table)
 
     @property
     def words(self) -> int:
@@ -56,7 +57,7 @@ cdef class Relations:
             raise ValueError("an entity of this world and a faction of 0 to 63 are needed")
         member = &self.state.members[slot]
         if member.generation != <uint32_t>(handle >> 32):
-            memset(member, 0, sizeof(Member))
+            member_forget(&self.state, member)
             member.generation = <uint32_t>(handle >> 32)
         member.faction, member.party, member.guild = faction, party, guild
 
@@ -67,13 +68,43 @@ cdef class Relations:
             member.duel = b
 
     def forget(self, entity: int) -> None:
-        """The entity is gone; take its words back first."""
+        """The entity is gone, with the words by it and about it."""
         cdef Member* member = relation_member(&self.state, entity)
         if member != NULL:
-            memset(member, 0, sizeof(Member))
+            member_forget(&self.state, member)
+
+    def placed(self, entity: int) -> tuple[int, int, int] | None:
+        """An entity's faction, party and guild; None if it was given no place."""
+        cdef Member* member = relation_member(&self.state, entity)
+        return None if member == NULL else (member.faction, member.party, member.guild)
+
+    def opponent(self, entity: int) -> int:
+        """Whom an entity duels with, 0: nobody."""
+        cdef Member* member = relation_member(&self.state, entity)
+        return 0 if member == NULL else member.duel
+
+    def said_by(self, entity: int) -> dict[int, int]:
+        """Stances of the others about whom an entity has said a word."""
+        cdef Member* member = relation_member(&self.state, entity)
+        cdef uint32_t number = 0 if member == NULL else member.said
+        found = {}
+        while number != 0:
+            found[self.state.words[number - 1].about] = self.state.words[number - 1].stance
+            number = self.state.words[number - 1].said[1]
+        return found
+
+    def said_about(self, entity: int) -> list[int]:
+        """Who has said a word about an entity."""
+        cdef Member* member = relation_member(&self.state, entity)
+        cdef uint32_t number = 0 if member == NULL else member.heard
+        found = []
+        while number != 0:
+            found.append(self.state.words[number - 1].by)
+            number = self.state.words[number - 1].heard[1]
+        return found
 
     def put(self, by: int, about: int, stance: int) -> bool:
-        """A personal word; False when there is no room or `by` is no entity."""
+        """A personal word; False when there is no room or one of the two was given no place."""
         if not 0 <= stance <= STANCE_ENEMY:
             raise ValueError("a stance must be 0 to 2")
         return bool(word_put(&self.state, by, about, stance))

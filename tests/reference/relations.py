@@ -29,15 +29,24 @@ class Relations:
     def forget(self, entity: int) -> None:
         self.placed.pop(entity, None)
         self.duels.pop(entity, None)
+        for pair in [pair for pair in self.words if entity in pair]:
+            del self.words[pair]
 
     def put(self, by: int, about: int, stance: int) -> bool:
-        if by not in self.placed or ((by, about) not in self.words and len(self.words) >= self.capacity):
+        full = (by, about) not in self.words and len(self.words) >= self.capacity
+        if full or not {by, about} <= self.placed.keys():
             return False
         self.words[by, about] = stance
         return True
 
     def remove(self, by: int, about: int) -> bool:
         return self.words.pop((by, about), None) is not None
+
+    def said_by(self, entity: int) -> dict[int, int]:
+        return {about: stance for (by, about), stance in self.words.items() if by == entity}
+
+    def said_about(self, entity: int) -> list[int]:
+        return [by for by, about in self.words if about == entity]
 
     def between(self, observer: int, subject: int) -> int:
         if any(entity == 0 or entity & 0xFFFFFFFF >= self.slots for entity in (observer, subject)):

@@ -1,4 +1,5 @@
 """Relations as games use them: which of several counts, what ends with whom, what is refused."""
+import sys
 from typing import Annotated as A
 
 import pytest
@@ -123,6 +124,19 @@ def test_one_entity_says_no_more_than_256_words() -> None:
         relations.say(talker, other, FRIEND)
     with pytest.raises(CapacityError, match="has said 256 personal words"):
         relations.say(talker, others[256], FRIEND)
+
+
+def test_words_and_duels_take_no_memory(world: World, relations: Relations) -> None:
+    everybody = [*world, *(world.spawn(Walker()) for _ in range(30))]
+    for entity in everybody:
+        relations.place(entity)
+    before = sys.getallocatedblocks()
+    for one, other in zip(everybody, everybody[1:], strict=False):
+        relations.say(one, other, ENEMY)
+        relations.say(other, one, FRIEND)
+        if relations.opponent(one) == 0:
+            relations.duel(one, other)
+    assert sys.getallocatedblocks() - before < 20
 
 
 @pytest.mark.parametrize(("factions", "problem"), [
