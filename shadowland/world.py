@@ -1,6 +1,6 @@
 """The world as games see it: entities spawned from instances, kept as columns, published and replicated once a tick."""
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,6 +12,7 @@ from shadowland._core.world.columns import KindTable
 from shadowland.errors import CapacityError, ConfigError, UsageError
 from shadowland.schema import Column, Entity, Layout, Schema, layout
 from shadowland.schema.classes import contract_of
+from shadowland.sight import Sight
 
 Some = TypeVar("Some", bound=Entity)
 
@@ -149,12 +150,7 @@ def kind_table(schema: Schema, tick_hz: float, aoi: Grid) -> tuple[KindTable, di
     return table, layouts
 
 
-def check_mask(mask: int) -> None:
-    if not 0 <= mask < 2**64:
-        raise UsageError(f"mask is {mask}; it must be 64 bits, 0 to 2**64 - 1")
-
-
-class World:
+class World(Sight):
     """Entities of all classes of a schema.
 
     capacity      most entities alive at once, of all classes together.
@@ -184,15 +180,6 @@ class World:
 
     def __getitem__(self, cls: type[Some]) -> Columns[Some]:
         return Columns(self._table(cls))
-
-    def _table(self, cls: type[Entity]) -> _Table:
-        try:
-            return self._tables[cls]
-        except KeyError:
-            raise UsageError(f"{cls.__name__} is not in the world's schema; define it before the first use") from None
-
-    def __contains__(self, entity: int) -> bool:
-        return entity != 0 and self.core.kind_of(entity) >= 0
 
     def __iter__(self) -> Iterator[int]:
         for table in self._tables.values():
@@ -243,33 +230,6 @@ class World:
         same = known & (entities != 0) & (self._generations[slots] == entities >> SHIFT)
         return np.where(same, self._rows[slots], -1)
 
-    def set_avatar(self, observer: int, entity: int) -> None:
-        """The observer in slot `observer` looks from `entity`; 0: it sees nothing."""
-        self.core.watch(observer, entity)
-
-    def set_visible_to(self, entities: int | Iterable[int], mask: int) -> None:
-        """Show entities only to observers whose `sees` (set_sees) shares a bit with `mask`, and to their owner.
-
-        entities: one handle or many; an entity spawned in this tick is never shown to others. mask: 64 bits, such as
-        1 << team; all are set in a new entity, none hides it. An observer who may no longer see it is told that it left
-        with the next snapshot. UsageError if one is gone, and then none is changed.
-        """
-        asked = [entities] if isinstance(entities, int | np.integer) else list(entities)
-        check_mask(mask)
-        for entity in asked:
-            if entity not in self:
-                raise UsageError(f"entity {entity:#x} is gone already")
-        for entity in asked:
-            self.core.set_visible_to(entity, mask)
-
-    def set_sees(self, observer: int, mask: int) -> None:
-        """The observer in slot `observer` (`session.slot`) is shown what is visible to these 64 bits, and its own.
-
-        All bits are set when it joins. mask: 0 to 2**64 - 1.
-        """
-        check_mask(mask)
-        self.core.set_sees(observer, mask)
-
     def set_group(self, group: str, entities: ArrayLike, numbers: ArrayLike) -> None:
         """Say which group of a sort ("party") entities are of; GroupOnly fields of that sort go to its players alone.
 
@@ -291,29 +251,6 @@ class World:
             self.core.set_group(self.schema.groups.index(group), handles, given.astype(np.uint32))
         except ValueError as error:
             raise UsageError(f"{error} already") from None
-
-    def near(self, entity: int, radius: float, cls: type[Entity] | None = None) -> NDArray[np.uint64]:
-        """Handles of the entities (of one class, or all) within `radius` of an entity, itself included."""
-        here = self._place_of(entity)
-        found = []
-        for table in self._tables.values():
-            if "position" not in table.arrays or (cls is not None and table.cls is not cls):
-                continue
-            place = table.arrays["position"][:table.count]
-            lanes = min(place.shape[1], len(here))
-            distance2 = ((place[:, :lanes] - here[:lanes]) ** 2).sum(axis=1)
-            found.append(table.handles[:table.count][distance2 <= radius * radius])
-        return np.concatenate(found) if found else np.zeros(0, np.uint64)
-
-    def _place_of(self, entity: int) -> NDArray[np.float64]:
-        kind = self.core.kind_of(entity)
-        if entity == 0 or kind < 0:
-            raise UsageError(f"entity {entity:#x} is gone already")
-        if self.core.row_of(entity) >= 0:
-            row: NDArray[np.float64] = self._tables[self.schema.entities[kind]].arrays["position"][self.row_of(entity)]
-            return row
-        waiting = next(spawned for handle, spawned in self._spawning if handle == entity)
-        return np.array(waiting.position, np.float64)  # type: ignore[attr-defined]
 
     @property
     def oldest_unsent_ms(self) -> float:

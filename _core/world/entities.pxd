@@ -23,3 +23,4 @@ cdef class Entities:
     cdef void* _take(self, size_t count, size_t size) except NULL
     cdef int _make_state(self, uint32_t hz, uint32_t entities, double cell, double layer) except -1
     cdef Slot* _slot(self, uint64_t handle) noexcept
+    cdef int _check(self, const uint64_t[::1] handles) except -1

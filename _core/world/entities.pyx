@@ -201,12 +201,26 @@ cdef class Entities:
             raise ValueError(f"entity {handle:#x} is gone")
         slot.owner = owner
 
-    def set_visible_to(self, handle: int, mask: int) -> None:
-        """Who may see the entity: its owner, and observers whose `sees` shares a bit. ValueError for a stale handle."""
-        cdef Slot* slot = self._slot(handle)
-        if slot == NULL or handle == 0:
-            raise ValueError(f"entity {handle:#x} is gone")
-        slot.visible_to, self.masked = mask, True
+    cdef int _check(self, const uint64_t[::1] handles) except -1:
+        """ValueError if one of them is gone."""
+        cdef Py_ssize_t i
+        for i in range(handles.shape[0]):
+            if handles[i] == 0 or self._slot(handles[i]) == NULL:
+                raise ValueError(f"entity {handles[i]:#x} is gone")
+        return 0
+
+    def set_visible_to(self, handles, mask: int) -> None:
+        """Who may see the entities: their owners, and observers whose `sees` shares a bit with `mask`.
+
+        handles: uint64, one or many. ValueError for a stale one, and then none is changed.
+        """
+        cdef const uint64_t[::1] asked = np.ascontiguousarray(handles, np.uint64)
+        cdef uint64_t bits = mask
+        cdef Py_ssize_t i
+        self._check(asked)
+        for i in range(asked.shape[0]):
+            self.state.slot[<uint32_t>asked[i]].visible_to = bits
+        self.masked = True
 
     def set_group(self, group: int, handles, numbers) -> None:
         """Which group of sort `group` the entities (uint64) are of: a number each (uint32), 0 none. ValueError for a
@@ -218,9 +232,7 @@ cdef class Entities:
         if not 0 <= group < self.table.groups or given.shape[0] != asked.shape[0]:
             raise ValueError(f"there is no group {group}, or not a number for each entity")
         number = &self.state.group_of[<size_t>group * self.state.slots]
-        for i in range(asked.shape[0]):
-            if self._slot(asked[i]) == NULL or asked[i] == 0:
-                raise ValueError(f"entity {asked[i]:#x} is gone")
+        self._check(asked)
         for i in range(asked.shape[0]):
             number[<uint32_t>asked[i]] = given[i]
 

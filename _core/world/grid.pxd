@@ -102,6 +102,10 @@ cdef inline uint32_t grid_scan(const Grid* grid, uint32_t begin, uint32_t end, c
             found += 1
     return found
 
+cdef inline double grid_fringe(double reach, double at) noexcept nogil:
+    """`reach` and a little more: rounding must not lose who stands exactly on the border."""
+    return reach + reach * 1e-9 + 1e-12 * (at if at > 0 else -at)
+
 cdef inline uint32_t grid_query(const Grid* grid, double x, double y, double z, double reach, const double* radius2,
                                 GridHit* hits) noexcept nogil:
     """Every item whose squared distance is at most radius2[its kind], each once, in no order; their number.
@@ -112,12 +116,14 @@ cdef inline uint32_t grid_query(const Grid* grid, double x, double y, double z, 
     cdef int64_t row, layer
     cdef int32_t first_row, last_row, first_layer = 0, last_layer = 0, first_x, last_x
     cdef uint32_t begin, end, found = 0
-    cdef double fringe = reach * 1e-9 + 1e-12 * ((x if x > 0 else -x) + (y if y > 0 else -y) + (z if z > 0 else -z))
-    reach += fringe                     # rounding must not lose who stands exactly on the border
-    first_row, last_row = grid_cell(y - reach, grid.cell), grid_cell(y + reach, grid.cell)
-    first_x, last_x = grid_cell(x - reach, grid.cell), grid_cell(x + reach, grid.cell)
+    cdef double wide
+    wide = grid_fringe(reach, x)
+    first_x, last_x = grid_cell(x - wide, grid.cell), grid_cell(x + wide, grid.cell)
+    wide = grid_fringe(reach, y)
+    first_row, last_row = grid_cell(y - wide, grid.cell), grid_cell(y + wide, grid.cell)
     if grid.layer > 0:
-        first_layer, last_layer = grid_cell(z - reach, grid.layer), grid_cell(z + reach, grid.layer)
+        wide = grid_fringe(reach, z)
+        first_layer, last_layer = grid_cell(z - wide, grid.layer), grid_cell(z + wide, grid.layer)
     centre.x, centre.y, centre.z = x, y, z
     for layer in range(first_layer, <int64_t>last_layer + 1):
         for row in range(first_row, <int64_t>last_row + 1):
@@ -129,4 +135,26 @@ cdef inline uint32_t grid_query(const Grid* grid, double x, double y, double z, 
             else:                       # the run goes on at the first bucket
                 found += grid_scan(grid, grid.starts[begin], grid.starts[grid.mask + 1], &centre, radius2, &hits[found])
                 found += grid_scan(grid, 0, grid.starts[end - grid.mask - 1], &centre, radius2, &hits[found])
+    return found
+
+cdef inline uint32_t grid_within(const Grid* grid, double x, double y, double z, double reach, const double* radius2,
+                                 GridHit* hits) noexcept nogil:
+    """As grid_query(), for a reach of any length, infinite too: beyond MAX_REACH cells, or where there are more rows of
+    cells to look into than items, it looks at all items."""
+    cdef double rows = 2.0 * reach / grid.cell + 2.0, dx, dy, dz, distance2
+    cdef bint far = reach >= MAX_REACH * grid.cell
+    cdef uint32_t i, found = 0
+    cdef const GridItem* item
+    if grid.layer > 0:
+        rows *= 2.0 * reach / grid.layer + 2.0
+        far = far or reach >= MAX_REACH * grid.layer
+    if not far and rows <= grid.count:
+        return grid_query(grid, x, y, z, reach, radius2, hits)
+    for i in range(grid.count):
+        item = &grid.items[i]
+        dx, dy, dz = item.x - x, item.y - y, item.z - z
+        distance2 = dx * dx + dy * dy + dz * dz
+        if distance2 <= radius2[item.kind]:
+            hits[found].distance2, hits[found].slot, hits[found].kind = distance2, item.slot, item.kind
+            found += 1
     return found

@@ -5,9 +5,9 @@ from libc.string cimport memset
 
 from shadowland._core.base.records cimport (
     EVENT_JOINED, EVENT_LEFT, EVENT_SNAPSHOT_ACKED, EVENT_SNAPSHOT_LOST, EventRecord, MessageRecord)
-from shadowland._core.world.columns cimport HISTORY, MAX_KINDS, KindTable
+from shadowland._core.world.columns cimport HISTORY, KindTable
 from shadowland._core.world.entities cimport Entities
-from shadowland._core.world.grid cimport MAX_REACH, GridHit, grid_add, grid_clear, grid_finish, grid_query
+from shadowland._core.world.grid cimport MAX_REACH, GridHit, grid_add, grid_clear, grid_finish
 from shadowland._core.world.interest cimport Interest, update_interest
 from shadowland._core.world.rank cimport Ranked
 from shadowland._core.world.record cimport RECORD_BYTES
@@ -219,24 +219,6 @@ cdef class World(Entities):
             encode += started - looked
         self.timing_ns["interest"], self.timing_ns["encode"] = interest, encode
         return r.out_count
-
-    def near(self, x: float, y: float, z: float, radius: float):
-        """Handles (uint64) of all entities published within `radius` (less than 64 grid cells) of a point."""
-        cdef double radius2[MAX_KINDS]
-        cdef WorldState* world = &self.state
-        cdef uint32_t i, found, slot
-        if not 0 <= radius < MAX_REACH * world.grid.cell or \
-                (world.grid.layer > 0 and radius >= MAX_REACH * world.grid.layer):
-            raise ValueError(f"radius {radius} is not below {MAX_REACH} cells")
-        for i in range(world.kind_count):
-            radius2[i] = <double>radius * <double>radius
-        found = grid_query(&world.grid, x, y, z, radius, radius2, self.r.interest.hits)
-        out = np.empty(found, np.uint64)
-        cdef uint64_t[::1] handles = out
-        for i in range(found):
-            slot = self.r.interest.hits[i].slot
-            handles[i] = <uint64_t>world.slot[slot].generation << 32 | slot
-        return out
 
     @property
     def outbox(self):

@@ -1,0 +1,9 @@
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from shadowland._core.world.replicate import World
+
+def near(world: World, x: float, y: float, z: float, radius: float, kind: int = -1) -> NDArray[np.uint64]: ...
+def near_many(world: World, points: ArrayLike, radii: ArrayLike,
+              kind: int = -1) -> tuple[NDArray[np.uint64], NDArray[np.int64]]: ...
+def places(world: World, handles: ArrayLike) -> NDArray[np.float64]: ...
