@@ -20,6 +20,7 @@ class Two:
         self.handle = self.desk.events[-1][1]
         self.beside = joined(self.desk, reference_client(202), BESIDE)
         self.handle_beside = self.desk.events[-1][1]
+        self.messages_beside = 0
 
     def say(self, *contents: bytes) -> DropReason:
         """One packet of the leaning session with these frames; why its datagram was dropped."""
@@ -44,9 +45,10 @@ class Two:
     def unharmed(self) -> None:
         """The session beside says something reliably and it arrives."""
         before = len(self.desk.messages)
-        number = self.beside.units
+        number = self.messages_beside
+        said = protocol.unit(self.beside.units, number, b"\x63" + struct.pack("<H", number))
         self.beside.units += 1
-        said = protocol.unit(number, number, b"\x63" + struct.pack("<H", number))
+        self.messages_beside += 1
         assert self.desk.give(self.beside.packet(said), BESIDE) == (NONE, [])
         assert self.desk.messages[before:] == [(RELIABLE, 99, struct.pack("<H", number))]
         assert self.desk.endpoint.is_live(self.handle_beside)
