@@ -108,7 +108,8 @@ class Ledger:
         self.causes: Counter[str] = Counter()
         self.cause_bits: Counter[str] = Counter()
         self.residuals: dict[tuple[int, int], Counter[int]] = {}
-        self.payload_bytes = self.records = 0
+        self.payload_bytes = self.records = self.empty = 0
+        self.around: Counter[str] = Counter()               # bits of the datagram beside the payload
 
     # --- what was sent
 
@@ -117,6 +118,9 @@ class Ledger:
         """Book one payload. `truth`: slot to generation, kind and state as published at `tick`."""
         bits, seat, held = Bits(payload), -1, []
         self.payload_bytes += len(payload)
+        self.empty += len(payload) == 2
+        self.around["frame"] += 8 * (2 if len(payload) < 127 else 3)    # length uvarint, head: docs/protocol.md 5.2
+        self.around["ack block"] += 32          # of a client that sends as often: first, newest, delay, 8 positions
         assert bits.take(16) == tick & 0xFFFF, "a payload of another tick"
         self.bits["", "", "tick"] += 16
         while bits.at < bits.end:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.world_scale import exponent
 from benchmarks.world_scenes import SCENES, edge_for
 from benchmarks.world_traffic import Traffic
 from tests.unit.test_benchmarks import run
@@ -61,9 +62,25 @@ def test_the_square_is_so_large_that_each_sees_as_many_as_asked() -> None:
 
 
 def test_the_program_prints_its_tables_and_fails_only_for_what_is_wrong_or_missed() -> None:
-    done = run("benchmarks.world", "--json", "--scene", "idle", "--seconds", "1")
+    done = run("benchmarks.world", "--json", "--part", "bytes", "--scene", "idle", "--seconds", "1")
     assert done.returncode == 0, done.stderr
     documents = {document["benchmark"]: document for document in map(json.loads, done.stdout.splitlines())}
     assert [row["scene"] for row in documents["world, scenes"]["rows"]] == ["idle"]
     assert sum(row["bytes %"] for row in documents["world, fields"]["rows"]) == pytest.approx(100, abs=0.1)
     assert {row["max"] for row in documents["world, errors"]["rows"]} == {0}
+
+
+def test_costs_are_measured_at_every_size_with_their_exponent_and_ratio() -> None:
+    done = run("benchmarks.world", "--json", "--part", "scale", "--smaller", "50")
+    assert done.returncode == 0, done.stderr
+    documents = {document["benchmark"]: document["rows"] for document in map(json.loads, done.stdout.splitlines())}
+    players, entities = documents["world, players"], documents["world, entities"]
+    assert [row["players"] for row in players] == 2 * ["20", "100", "200", "exponent"]
+    assert [row["entities"] for row in entities] == 2 * [20, 200, 2000]
+    assert all(row["ratio"] == 1 for row in entities if row["entities"] == 20)
+    assert documents["world, crowd"][0]["shown"] == 39      # everybody but oneself
+    assert documents["world, effects"][0]["step_ms"] > 0
+
+
+def test_the_exponent_is_that_of_the_costs() -> None:
+    assert exponent([1000, 5000, 10000], [7 * 1000**1.3, 7 * 5000**1.3, 7 * 10000**1.3]) == 1.3
