@@ -31,6 +31,8 @@ Blocked = Callable[[Floats, Floats], NDArray[np.bool_]]
 
 MOST_MS: Final = 500.0
 FARTHEST: Final = 1e6               # user units; beyond, a segment is cut
+LEAST_CELL: Final = _core.LEAST_CELL
+MOST_CELL: Final = _core.MOST_CELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,18 @@ class History:
     delay_ms   what a player may be behind the state that its round trip explains: interpolation, a frame, the server's
                buffer of inputs.
     teleport   who moves further than this from one tick to the next is not between the two places on the way.
+    cell       edge of the cells through which shots look for targets: a few targets in each work well. By default half
+               a cell of the world's interest.
 
     It records by itself whenever the world publishes a tick. Places are float32: 8 km from the middle that is half a
-    millimetre. Memory: 24 bytes × entities of the world × ticks. ConfigError for what cannot be.
+    millimetre. Memory: 28 bytes × entities of the world × ticks. ConfigError for what cannot be.
     """
 
     def __init__(self, world: World, *classes: type[Entity], keep_ms: float = 500.0, delay_ms: float = 250.0,
-                 teleport: float = 10.0) -> None:
+                 teleport: float = 10.0, cell: float | None = None) -> None:
+        cell = min(max(world.aoi.cell / 2, LEAST_CELL), MOST_CELL) if cell is None else cell
         for name, value, low, high in (("keep_ms", keep_ms, 1.0, MOST_MS), ("delay_ms", delay_ms, 0.0, MOST_MS),
-                                       ("teleport", teleport, 0.0, FARTHEST)):
+                                       ("teleport", teleport, 0.0, FARTHEST), ("cell", cell, LEAST_CELL, MOST_CELL)):
             if not low <= value <= high:
                 raise ConfigError(f"History: {name} is {value}; it must be {low:g} to {high:g}")
         if not classes:
@@ -101,7 +106,9 @@ class History:
                 raise ConfigError(f"History: {cls.__name__} is no class of this world with a position")
         self.keep_ms, self.delay_ms, self.tick_hz = keep_ms, delay_ms, world.tick_hz
         self._world, self._classes = world, classes
-        self._core = _core.History(world.capacity, ceil(keep_ms * world.tick_hz / 1000) + 2, teleport)
+        layers = any(world[cls].position.shape[1:] == (3,) for cls in classes)
+        self._core = _core.History(world.capacity, ceil(keep_ms * world.tick_hz / 1000) + 2, teleport, cell,
+                                   cell if layers else 0.0)
         world.on_publish(self._record)
 
     def _record(self, tick: int) -> None:
@@ -110,6 +117,7 @@ class History:
             columns = self._world[cls]
             place = columns.position
             self._core.add(columns.handles, place if place.ndim == 2 else place.reshape(-1, 1))
+        self._core.finish()
 
     @property
     def newest(self) -> int:

@@ -17,7 +17,7 @@ shapes = st.tuples(st.sampled_from([0.0, 0.25, 1.0, 3.0]), points, st.one_of(st.
 
 
 def recorded(frames: list[tuple[int, dict[int, model.Point]]]) -> tuple[History, model.History]:
-    fast, slow = History(SLOTS, DEPTH, TELEPORT), model.History(DEPTH, TELEPORT)
+    fast, slow = History(SLOTS, DEPTH, TELEPORT, 1.5, 1.5), model.History(DEPTH, TELEPORT)
     tick = 0
     for gap, places in frames:
         tick += gap

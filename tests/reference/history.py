@@ -1,5 +1,10 @@
-"""Rewinding as docs/rewind.md says it: a dictionary of places for each tick, and distances by trying."""
+"""Rewinding as docs/rewind.md says it: a dictionary of places for each tick, and everybody looked at for each shot.
+
+Twice: distances by trying, which know no formula (`shoot`), and the compiled history's own formulas one after the other
+for everybody, which it must match to the last bit whichever of them its grid looks at (`first`, `blast`).
+"""
 import math
+import struct
 from dataclasses import dataclass, field
 
 Point = tuple[float, float, float]
@@ -28,21 +33,27 @@ class History:
     ticks: dict[int, dict[int, Point]] = field(default_factory=dict)
 
     def record(self, tick: int, places: dict[int, Point]) -> None:
-        self.ticks[tick] = dict(places)
+        last = self.ticks[max(self.ticks)] if self.ticks else {}
+        self.ticks[tick] = {}
+        for who, place in places.items():
+            kept = single(place) or last.get(who)               # what is no number is where it was
+            if kept is not None:
+                self.ticks[tick][who] = kept
         for old in sorted(self.ticks)[:-self.depth]:
             del self.ticks[old]
 
     def at(self, time: float) -> dict[int, Point]:
         """Who was where."""
         known = sorted(self.ticks)
-        time = min(max(time, known[0]), known[-1])
+        time = min(max(known[0], time), known[-1]) if time == time else known[-1]
         before = max(tick for tick in known if tick <= time)
         after = min((tick for tick in known if tick > before), default=before)
         there = {}
         for who, place in self.ticks[before].items():
             next_place = self.ticks[after].get(who, place)
-            if distance(place, next_place) <= self.teleport and after > before:
-                place = plus(place, plus(next_place, place, -1.0), (time - before) / (after - before))
+            way = plus(next_place, place, -1.0)
+            if dot(way, way) <= self.teleport * self.teleport and after > before:
+                place = plus(place, way, (time - before) / (after - before))
             there[who] = place
         return there
 
@@ -73,3 +84,89 @@ class History:
                     first = middle
             result[who] = least, 0.0 if apart(0.0) <= radius else inside
         return result
+
+    def first(self, start: Point, way: Point, time: float, radius: float, foot: Point, head: Point,
+              ignore: int = 0) -> tuple[int, float]:
+        """Whom the segment meets first, and at which part of it; (0, infinity): nobody."""
+        entries = [(entry(start, way, place, radius, foot, head), who)
+                   for who, place in self.at(time).items() if who != ignore]
+        part, who = min(entries, default=(math.inf, 0))
+        return (who, part) if part < math.inf else (0, math.inf)
+
+    def blast(self, centre: Point, reach: float, time: float, radius: float, foot: Point, head: Point,
+              ignore: int = 0) -> dict[int, float]:
+        """All whose surface is within `reach` of a point, and how far they are."""
+        apart = {who: math.sqrt(axis_distance2(centre, plus(place, foot), plus(head, foot, -1.0))) - radius
+                 for who, place in self.at(time).items() if who != ignore}
+        return {who: max(0.0, distance) for who, distance in apart.items() if distance <= reach}
+
+
+def single(place: Point) -> Point | None:
+    """As float32; None if it is none."""
+    try:
+        rounded: Point = struct.unpack("3f", struct.pack("3f", *place))
+    except OverflowError:
+        return None
+    return rounded if all(map(math.isfinite, rounded)) else None
+
+
+def dot(a: Point, b: Point) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def axis_distance2(point: Point, foot: Point, axis: Point) -> float:
+    """Squared distance of a point from the line from `foot` to foot + axis."""
+    off, part = plus(point, foot, -1.0), 0.0
+    if dot(axis, axis) > 0:
+        part = dot(off, axis) / dot(axis, axis)
+        part = 0.0 if part < 0 else 1.0 if part > 1 else part
+    off = plus(off, axis, -part)
+    return dot(off, off)
+
+
+def sphere_entry(off: Point, way: Point, radius: float) -> float:
+    """Part of the way from `off` at which it enters a sphere round 0 that it begins outside of."""
+    along, way2 = dot(off, way), dot(way, way)
+    root = along * along - way2 * (dot(off, off) - radius * radius)
+    if root < 0 or along >= 0 or way2 <= 0:
+        return math.inf
+    return (-along - math.sqrt(root)) / way2
+
+
+def cylinder_entry(off: Point, way: Point, axis: Point, radius: float) -> float:
+    """Likewise of the cylinder round the axis from 0, between its ends; none if it runs along it."""
+    axis2, way2, along, above = dot(axis, axis), dot(way, way), dot(axis, way), dot(axis, off)
+    a = axis2 * way2 - along * along
+    if not a > 1e-12 * axis2 * way2:
+        return math.inf
+    b = axis2 * dot(off, way) - above * along
+    c = axis2 * dot(off, off) - above * above - radius * radius * axis2
+    root = b * b - a * c
+    if not root >= 0:
+        return math.inf
+    part = (-b - math.sqrt(root)) / a
+    return part if part >= 0 and 0 <= above + part * along <= axis2 else math.inf
+
+
+def entry(start: Point, way: Point, place: Point, radius: float, foot: Point, head: Point) -> float:
+    """Part of a segment at which it enters the capsule of who stands at `place`, infinity if it does not.
+
+    An entry that is not at the body, but for a millionth of all lengths, is an error of rounding and none.
+    """
+    axis, bottom = plus(head, foot, -1.0), plus(place, foot)
+    middle = (0.5 * (head[0] + foot[0]), 0.5 * (head[1] + foot[1]), 0.5 * (head[2] + foot[2]))
+    extent = radius + 0.5 * math.sqrt(dot(axis, axis))
+    size = math.sqrt(dot(way, way))
+    for lane in (*start, *middle):
+        size += abs(lane)
+    size += extent
+    off = plus(start, bottom, -1.0)
+    part = sphere_entry(off, way, radius)
+    if dot(axis, axis) > 0:
+        part = min(part, sphere_entry(plus(off, axis, -1.0), way, radius), cylinder_entry(off, way, axis, radius))
+    if axis_distance2(start, bottom, axis) <= radius * radius:
+        part = 0.0
+    if not part <= 1:
+        return math.inf
+    apart, far = plus(plus(start, way, part), plus(place, middle), -1.0), extent + 1e-6 * size
+    return part if dot(apart, apart) <= far * far else math.inf

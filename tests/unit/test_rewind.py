@@ -147,6 +147,7 @@ def test_before_the_first_tick_nobody_is_met() -> None:
 @pytest.mark.parametrize(("options", "words"), [
     ({"keep_ms": 500.1}, "keep_ms is 500.1"), ({"keep_ms": 0.5}, "keep_ms is 0.5"),
     ({"delay_ms": -1.0}, "delay_ms is -1"), ({"teleport": float("nan")}, "teleport is nan"),
+    ({"cell": 0.0}, "cell is 0.0"), ({"cell": 1e7}, "cell is 10000000.0"), ({"cell": float("nan")}, "cell is nan"),
 ])
 def test_a_mistake_is_named(options: dict[str, float], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
