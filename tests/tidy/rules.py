@@ -16,6 +16,7 @@ LONG_FUNCTIONS: dict[str, str] = {}         # "path:name"
 ATTACK = "a program that plays against a live server over real sockets for as long as it is told"
 SLEEPING_TESTS: dict[str, str] = {
     "tests/server/test_deliveries.py": "threads wait on loops of their own, clients on a real socket",
+    "tests/unit/test_limits_settings.py": "async handlers run on a thread of their own, by a clock on the wall",
     "tests/soak/soak.py": "a program; its real half keeps the pace of a clock on the wall",
     "tests/soak/town.py": "waits where the kernel's send buffer is full",
     "tests/attack/members.py": ATTACK, "tests/attack/rig.py": ATTACK, "tests/attack/strangers.py": ATTACK,
