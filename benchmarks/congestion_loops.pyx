@@ -39,7 +39,8 @@ def packet(uint32_t count):
             for k in range(UNDER_WAY):
                 congestion_acked(&state, 600)
                 congestion_sample(&state, 50000 + (sequence + k) * <uint64_t>2654435761 % 4000, now_us + k * STEP_US)
-                congestion_look(&state, sequence + k, sequence + UNDER_WAY + k, now_us + k * STEP_US)
+                congestion_look(&state, sequence + k, sequence + UNDER_WAY + k, UNDER_WAY * 1200,
+                                now_us + k * STEP_US)
             reading += now_ns() - between
             sending += between - begin
             now_us += UNDER_WAY * STEP_US

@@ -233,7 +233,8 @@ cdef inline int read_acks(EndpointState* state, Connection* connection, const Ac
         connection.unanswered_us = now_us
     detect_losses(state, connection, now_us)
     if fresh:
-        congestion_look(&connection.congestion, block.newest, connection.recovery.next_sequence, now_us)
+        congestion_look(&connection.congestion, block.newest, connection.recovery.next_sequence,
+                        connection.recovery.bytes_in_flight, now_us)
     if reliable_wants(&connection.send, &state.slab):
         mark_dirty(state, connection)               # the window moved: units that waited behind it may go
     return BYE_NONE

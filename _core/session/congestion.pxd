@@ -35,6 +35,7 @@ cdef enum:
     BASE_WINDOW_US = 10000000                       # two of these is how far back the least round trip is looked for
     HIGH_US = 20000                                 # a queue above it is too long
     LOW_US = 5000                                   # one below it is none
+    BRAKE_US = 10000                                # at the beginning, where the rate doubles, one above it brakes at once
     NOISE = 2                                       # the jitter by this is no queue
     DRAIN_MOST_US = 500000
     LOSS_WINDOW_US = 1000000                        # two of these, or rounds, is how far back losses are counted
@@ -80,6 +81,8 @@ cdef struct Congestion:
     uint32_t futile             # ... that lowered the rate for loss alone
     uint32_t futile_loss        # per mille, when they began
     bint startup
+    bint braked                 # ... in this round
+    bint wary                   # it braked in vain: from then on by half, and no more brakes
     bint warned                 # the last round had a queue that was too long
     bint settling               # packets from before the last decision are still under way
 
@@ -183,6 +186,11 @@ cdef inline void congestion_sample(Congestion* c, uint64_t path_us, uint64_t now
         c.jitter16_us += path_us - c.last_sample_us if path_us > c.last_sample_us else c.last_sample_us - path_us
     c.last_sample_us = path_us
 
+cdef inline uint64_t congestion_queue(const Congestion* c, uint64_t path_us) noexcept nogil:
+    """How long `path_us` waited, beyond what the least of five samples lies above the base by itself."""
+    cdef uint64_t base = congestion_base(c) + c.jitter16_us // (16 * NOISE)
+    return path_us - base if path_us > base else 0
+
 cdef inline void round_begin(Congestion* c, uint64_t next_sequence, uint64_t now_us) noexcept nogil:
     c.round_sequence = next_sequence
     c.round_started_us = now_us
@@ -248,7 +256,7 @@ cdef inline void rate_raise(Congestion* c, uint64_t elapsed_us, uint64_t queue_u
     step doubles as long as no queue comes of it, beyond what was too much the last time."""
     cdef uint64_t step, patience = STEP_ROUNDS * congestion_base(c)
     if c.startup:
-        c.rate += c.rate // 2
+        c.rate += c.rate // 2 if c.wary else c.rate
     else:
         step = RATE_STEP * <uint64_t>c.velocity * elapsed_us // 1000000
         c.rate += step if step < c.rate // 2 else c.rate // 2
@@ -265,20 +273,19 @@ cdef inline void rate_raise(Congestion* c, uint64_t elapsed_us, uint64_t queue_u
         c.velocity = 2 * c.velocity if 2 * c.velocity < VELOCITY_MOST else VELOCITY_MOST
         c.clean_us = 0
 
-cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t now_us) noexcept nogil:
+cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t in_flight, uint64_t now_us) noexcept nogil:
     """A round is over: is there a queue, is too much lost, was what is allowed used?"""
     cdef uint64_t delivered = c.round_acked * 1000000 // elapsed_us, best = delivered, queue, rise
-    cdef uint64_t base = congestion_base(c)
     cdef uint32_t lost, gone, packets, own                # per mille; own: what the path loses however slowly one sends
     cdef bint slow, lossy, warned = c.warned
     lost = gone = c.lost[0] + c.lost[1]
     packets = lost + c.acked[0] + c.acked[1]
     loss_windows(c, now_us)
     lost = <uint32_t>(<uint64_t>lost * 1000 // packets) if lost >= LOSS_LEAST and packets >= LOSS_PACKETS else 0
-    queue = c.crest_us if c.crest_us else c.standing_us
-    base += c.jitter16_us // (16 * NOISE)           # so far above the base the least of five samples lies by itself
-    queue = queue - base if queue > base else 0
+    queue = congestion_queue(c, c.crest_us if c.crest_us else c.standing_us)
     rise = queue - c.queue_us if queue > c.queue_us else 0
+    if c.braked:                                    # once, or jitter could keep it down; twice this is what was too much
+        c.rate, c.braked, c.wary, rise = 2 * c.rate, False, True, 0
     # What is measured is a round trip old: it will have risen as much again.
     slow = queue > LOW_US and (warned or queue + rise > HIGH_US)
     lossy = (lost > 100 and beyond_luck(gone, packets)) or (lost > 50 and queue > LOW_US)
@@ -295,7 +302,11 @@ cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t now_us
         c.futile = 0
         if best < c.rate // 2:                      # who sent little was delivered little
             best = c.rate // 2
-        rate_lower(c, best if best < c.rate else c.rate, 100, queue, slow, now_us)
+        if best > c.rate:
+            best = c.rate
+        if c.startup and best and in_flight * 1000000 // best > congestion_base(c) + queue:
+            queue = in_flight * 1000000 // best - congestion_base(c)    # what the newest samples do not show yet
+        rate_lower(c, best, 100, queue, slow, now_us)
         return
     c.stubborn = 0
     if lossy and not rate_in_vain(c, lost):
@@ -313,10 +324,13 @@ cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t now_us
         return                                      # the application asks for less, or one cannot be sure
     rate_raise(c, elapsed_us, queue)
 
-cdef inline void congestion_look(Congestion* c, uint64_t newest, uint64_t next_sequence,
+cdef inline void congestion_look(Congestion* c, uint64_t newest, uint64_t next_sequence, uint64_t in_flight,
                                  uint64_t now_us) noexcept nogil:
     """A packet was acknowledged that is newer than all before: `newest`. Ends the round if it is over."""
     cdef uint64_t elapsed
+    if c.startup and not (c.braked or c.wary) and congestion_queue(c, c.crest_us) > BRAKE_US:
+        c.braked = True                             # too much by twice is on its way: this much the path carried
+        c.rate = c.rate // 4 if c.rate // 4 > RATE_FLOOR else RATE_FLOOR
     if newest < c.round_sequence:
         return
     if c.drain_until_us:
@@ -333,7 +347,7 @@ cdef inline void congestion_look(Congestion* c, uint64_t newest, uint64_t next_s
     if elapsed < ROUND_LEAST_US or c.samples < SAMPLES_LEAST or (c.samples < ROUND_SAMPLES
                                                                  and elapsed < ROUND_MOST_US):
         return
-    rate_decide(c, elapsed if elapsed < ROUND_LONGEST_US else ROUND_LONGEST_US, now_us)
+    rate_decide(c, elapsed if elapsed < ROUND_LONGEST_US else ROUND_LONGEST_US, in_flight, now_us)
     round_begin(c, next_sequence, now_us)
 
 cdef inline void congestion_collapse(Congestion* c, uint64_t least, uint64_t now_us) noexcept nogil:
@@ -344,6 +358,7 @@ cdef inline void congestion_collapse(Congestion* c, uint64_t least, uint64_t now
         c.rate = RATE_FLOOR
     rate_forgive(c)
     c.startup, c.settling, c.warned, c.velocity = True, True, False, 1
+    c.braked = c.wary = False
     c.clean_us = c.queue_us = c.drain_until_us = 0
     c.stubborn = c.futile = 0
     c.base_us[0], c.base_us[1], c.base_since_us = 0, 0, now_us

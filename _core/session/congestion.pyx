@@ -41,9 +41,10 @@ cdef class Estimator:
         """A round trip was measured, the peer's delay taken off."""
         congestion_sample(&self.state, path_us, now_us)
 
-    def look(self, newest: int, next_sequence: int, now_us: int) -> None:
-        """Packet `newest` was acknowledged, newer than all before; `next_sequence` leaves next."""
-        congestion_look(&self.state, newest, next_sequence, now_us)
+    def look(self, newest: int, next_sequence: int, in_flight: int, now_us: int) -> None:
+        """Packet `newest` was acknowledged, newer than all before; `next_sequence` leaves next, `in_flight` bytes are
+        under way."""
+        congestion_look(&self.state, newest, next_sequence, in_flight, now_us)
 
     def collapse(self, least: int, now_us: int) -> None:
         """Persistent congestion: begin anew at `least` bytes a second."""

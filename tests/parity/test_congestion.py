@@ -11,7 +11,7 @@ NAMES = ("rate", "credit", "refilled_us", "drain_until_us", "round_sequence", "r
          "round_acked", "standing_us", "group_us", "crest_us", "delivered", "knee", "clean_us", "queue_us", "base_us",
          "base_since_us",
          "loss_since_us", "lost", "acked", "jitter16_us", "samples", "velocity", "stubborn", "futile", "futile_loss",
-         "startup", "settling", "warned")
+         "startup", "settling", "warned", "braked", "wary")
 
 sizes = st.sampled_from([0, 1, 60, 1150, 1200, 1500])
 samples = st.sampled_from([0, 1, 10_000, 12_000, 14_999, 15_000, 15_001, 20_000, 29_999, 30_000, 30_001, 60_000,
@@ -25,7 +25,7 @@ steps = st.lists(st.one_of(
     st.tuples(st.just("lose"), st.integers(1, 30)),
     st.tuples(st.just("late"), st.integers(1, 3)),
     st.tuples(st.just("sample"), samples, st.integers(1, 6)),
-    st.tuples(st.just("look"), st.integers(0, 3)),
+    st.tuples(st.just("look"), st.integers(0, 3), st.sampled_from([0, 1, 30_000, 2**24, 2**40])),
     st.tuples(st.just("wait"), spans),
     st.tuples(st.just("back"), st.integers(1, 30_000)),       # a packet's arrival is earlier than the last call
     st.tuples(st.just("round"), samples, st.integers(0, 3)),
@@ -75,10 +75,10 @@ class Twins:
             for _ in range(count):
                 one.sample(path_us, self.now_us)
 
-    def look(self, behind: int) -> None:
+    def look(self, behind: int, in_flight: int = 0) -> None:
         if self.next > behind:
             for one in (self.slow, self.fast):
-                one.look(self.next - 1 - behind, self.next, self.now_us)
+                one.look(self.next - 1 - behind, self.next, in_flight, self.now_us)
 
     def wait(self, us: int) -> None:
         self.now_us += us
@@ -105,7 +105,7 @@ class Twins:
 
     def agree(self) -> None:
         found: dict[str, Any] = dict(self.fast.values)
-        found.update({name: bool(found[name]) for name in ("startup", "settling", "warned")})
+        found.update({name: bool(found[name]) for name in ("startup", "settling", "warned", "braked", "wary")})
         assert {name: found[name] for name in NAMES} == {name: getattr(self.slow, name) for name in NAMES}
         assert self.fast.due_us(self.now_us) == self.slow.due_us(self.now_us)
 

@@ -23,6 +23,7 @@ SAMPLES_LEAST = 3
 BASE_US = 10_000_000                # two of these is how far back the least round trip is looked for
 HIGH_US = 20_000                    # a queue above it is too long
 LOW_US = 5_000                      # one below it is none
+BRAKE_US = 10_000                   # one above it, while the rate doubles, brakes before the round is over
 NOISE = 2                           # the jitter by this is no queue
 DRAIN_MOST_US = 500_000
 LOSS_US = 1_000_000                 # two of these, or rounds, is how far back losses are counted
@@ -55,6 +56,8 @@ class Congestion:
     credit: int = FIRST_BURST * MILLION
     drain_until_us: int = 0
     startup: bool = True
+    braked: bool = False            # ... in this round
+    wary: bool = False              # it braked once: from then on by half, and no more brakes
     settling: bool = False
     warned: bool = False            # the last round had a queue that was too long
     velocity: int = 1
@@ -150,6 +153,10 @@ class Congestion:
     def least_us(self) -> int:
         return min((some for some in self.base_us if some), default=0)
 
+    def waited_us(self, path_us: int) -> int:
+        """... beyond what the least of five samples lies above the base by itself."""
+        return max(path_us - self.least_us() - self.jitter16_us // (16 * NOISE), 0)
+
     def losses(self) -> tuple[int, int]:
         """(lost, packets of which one knows what became of them)."""
         return sum(self.lost), sum(self.lost) + sum(self.acked)
@@ -160,8 +167,10 @@ class Congestion:
         self.round_sequence, self.round_started_us = next_sequence, now_us
         self.round_sent = self.round_acked = self.standing_us = self.samples = self.group_us = self.crest_us = 0
 
-    def look(self, newest: int, next_sequence: int, now_us: int) -> None:
-        """A packet was acknowledged that is newer than all before: `newest`."""
+    def look(self, newest: int, next_sequence: int, in_flight: int, now_us: int) -> None:
+        """A packet was acknowledged that is newer than all before: `newest`; `in_flight` bytes are under way."""
+        if self.startup and not self.braked and not self.wary and self.waited_us(self.crest_us) > BRAKE_US:
+            self.braked, self.rate = True, max(self.rate // 4, FLOOR)
         if newest < self.round_sequence:
             return
         if self.drain_until_us:
@@ -178,10 +187,10 @@ class Congestion:
         if (elapsed < ROUND_LEAST_US or (self.samples < ROUND_SAMPLES and elapsed < ROUND_MOST_US)
                 or self.samples < SAMPLES_LEAST):
             return
-        self.decide(min(elapsed, ROUND_LONGEST_US), now_us)
+        self.decide(min(elapsed, ROUND_LONGEST_US), in_flight, now_us)
         self.begin(next_sequence, now_us)
 
-    def decide(self, elapsed: int, now_us: int) -> None:
+    def decide(self, elapsed: int, in_flight: int, now_us: int) -> None:
         gone, packets = self.losses()
         if now_us >= self.loss_since_us + LOSS_US:      # a long round makes a long window
             self.lost, self.acked, self.loss_since_us = [0, self.lost[0]], [0, self.acked[0]], now_us
@@ -190,10 +199,11 @@ class Congestion:
         delivered = self.round_acked * MILLION // elapsed
         best = max(delivered, self.delivered)
         self.delivered = delivered
-        noise = self.jitter16_us // (16 * NOISE)        # so far the least of five samples lies above the base by itself
-        queue = max((self.crest_us or self.standing_us) - self.least_us() - noise, 0)
+        queue = self.waited_us(self.crest_us or self.standing_us)
         rise = max(queue - self.queue_us, 0)            # what is measured is a round trip old
         self.queue_us = queue
+        if self.braked:                                 # a quarter was sent: it has not risen any more
+            self.rate, self.braked, self.wary, rise = 2 * self.rate, False, True, 0
         slow = queue > LOW_US and (self.warned or queue + rise > HIGH_US)
         warned, self.warned = self.warned, False
         if slow and not (warned or self.startup or queue > 2 * HIGH_US):
@@ -207,7 +217,10 @@ class Congestion:
                 best = delivered
             self.futile = 0
             # Who sent little was delivered little: at most half is taken at once.
-            self.lower(min(self.rate, max(best, self.rate // 2)), 100, queue, slow, now_us)
+            knee = min(self.rate, max(best, self.rate // 2))
+            if self.startup:                            # the newest samples do not show all that it brought on its way
+                queue = max(queue, in_flight * MILLION // knee - self.least_us())
+            self.lower(knee, 100, queue, slow, now_us)
             return
         self.stubborn = 0
         if lossy and not self.in_vain(lost):
@@ -262,7 +275,7 @@ class Congestion:
 
     def raise_(self, elapsed: int, queue: int) -> None:
         if self.startup:
-            self.rate = min(self.rate + self.rate // 2, MOST)
+            self.rate = min(self.rate + (self.rate // 2 if self.wary else self.rate), MOST)
             return
         self.rate = min(self.rate + min(STEP * self.velocity * elapsed // MILLION, self.rate // 2), MOST)
         if queue > LOW_US:
@@ -279,6 +292,7 @@ class Congestion:
         self.forgive()
         self.startup, self.velocity, self.clean_us, self.stubborn, self.futile = True, 1, 0, 0, 0
         self.drain_until_us, self.settling, self.warned, self.queue_us = 0, True, False, 0
+        self.braked = self.wary = False
         self.base_us, self.base_since_us = [0, 0], now_us
         self.lost, self.acked = [0, 0], [0, 0]
 

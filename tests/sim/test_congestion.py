@@ -53,6 +53,23 @@ def test_a_saturating_session_uses_the_line_and_leaves_its_queue_short(
     assert one.use(SETTLED, 30) >= 0.85
 
 
+@pytest.mark.parametrize(("mbit", "rtt_ms", "least"), [(2, 10, 0.88), (2, 50, 0.9), (8, 10, 0.88), (8, 50, 0.88),
+                                                       (20, 50, 0.85)])
+def test_a_line_is_found_within_three_seconds_and_its_queue_is_drained_at_once(
+        mbit: int, rtt_ms: int, least: float) -> None:
+    one = line(rtt_ms, mbit * MBIT, buffer_ms=300)
+    one.run(3 * SECOND, bulk)
+    assert one.use(0, 3) >= least
+    assert one.queue_ms(0, 3, 0.5) < 25 and one.queue_ms(1, 3) < 50
+
+
+def test_jitter_at_the_beginning_brakes_but_does_not_end_it() -> None:
+    one = line(50, 8 * MBIT)
+    one.back(Link(delay_us=25_000, jitter_us=25_000))
+    one.run(3 * SECOND, bulk)
+    assert one.use(0, 3) >= 0.75
+
+
 @RTTS
 def test_two_sessions_share_the_line(rtt_ms: int) -> None:
     one = line(rtt_ms, sessions=2)
