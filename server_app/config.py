@@ -50,11 +50,12 @@ class Settings:
     half_open_per_prefix: int = _key(256, "limits", "of them from one /24 or /64", 1, 65536)
     half_open_s: float = _key(5.0, "limits", "seconds until an unfinished handshake is forgotten", 0.1, 60)
     idle_timeout_s: float = _key(15.0, "limits", "seconds of silence until a session ends", 0.5, 3600)
-    inbox_records: int = _key(0, "limits", "messages taken per tick; 0: 1,024 and 16 per session", 0, 1 << 26)
-    inbox_bytes: int = _key(0, "limits", "bytes of messages taken per tick; 0: 1 MiB and 2 KiB per session",
-                            1 << 18, (1 << 32) - 1, zero=True)
-    session_inbox_records: int = _key(512, "limits", "messages taken per tick of one session", 1, 1 << 26)
-    session_inbox_bytes: int = _key(1 << 18, "limits", "bytes of messages taken per tick of one session",
+    inbox_records: int = _key(0, "limits", "messages taken per tick besides inputs; 0: 1,024 and 16 per session",
+                              0, 1 << 26)
+    inbox_bytes: int = _key(0, "limits", "bytes of them; 0: 1 MiB and 2 KiB per session", 1 << 18, 4_000_000_000,
+                            zero=True)
+    session_inbox_records: int = _key(512, "limits", "of them from one session", 1, 1 << 26)
+    session_inbox_bytes: int = _key(1 << 18, "limits", "bytes of them from one session",
                                     1 << 18, (1 << 32) - 1)
     outbox_bytes: int = _key(0, "limits", "bytes queued per tick besides reliable ones; 0: 1 MiB and 4 KiB per session",
                              1 << 14, (1 << 32) - 1, zero=True)

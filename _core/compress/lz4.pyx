@@ -2,7 +2,9 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
-from posix.dlfcn cimport RTLD_LOCAL, RTLD_NOW, dlclose, dlerror, dlopen, dlsym
+from posix.dlfcn cimport dlclose
+
+from shadowland._core.base.dynamic cimport library_open, library_symbol
 
 import os
 
@@ -12,15 +14,10 @@ FIX = "reinstall it with: python -m pip install --force-reinstall --only-binary 
 LARGEST = PACKED_LARGEST
 
 cdef void* _symbol(void* library, str name, str path) except NULL:
-    cdef void* address = dlsym(library, name.encode())
-    if address is NULL:
-        raise ImportError(f"the LZ4 in {path} has no function {name}, which shadowland-net needs; {FIX}")
-    return address
+    return library_symbol(library, name, "LZ4", path, FIX)
 
 cdef int _load(str path, Lz4* table) except -1:
-    cdef void* library = dlopen(os.fsencode(path), RTLD_NOW | RTLD_LOCAL)
-    if library is NULL:
-        raise ImportError(f"cannot load LZ4 from {path}: {dlerror().decode(errors='replace')}; {FIX}")
+    cdef void* library = library_open("LZ4", path, os.fsencode(path), FIX)
     try:
         _fill(library, path, table)
     except ImportError:

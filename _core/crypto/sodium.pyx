@@ -1,6 +1,8 @@
 """Finds libsodium inside PyNaCl, checks every function once with known answers, and says what it found."""
-from posix.dlfcn cimport RTLD_LOCAL, RTLD_NOW, dlclose, dlerror, dlopen, dlsym
+from posix.dlfcn cimport dlclose, dlsym
 from libc.string cimport memcmp, memcpy, memset
+
+from shadowland._core.base.dynamic cimport library_open, library_symbol
 
 import os
 
@@ -10,10 +12,7 @@ from nacl.bindings import sodium_init
 FIX = "reinstall it with: python -m pip install --force-reinstall 'pynacl>=1.5'"
 
 cdef void* _symbol(void* library, str name, str path) except NULL:
-    cdef void* address = dlsym(library, name.encode())
-    if address is NULL:
-        raise ImportError(f"the libsodium in {path} has no function {name}, which shadowland-net needs; {FIX}")
-    return address
+    return library_symbol(library, name, "libsodium", path, FIX)
 
 cdef size_t _size(void* library, str name, str path) except 0:
     return (<size_t (*)() noexcept nogil> _symbol(library, name, path))()
@@ -24,9 +23,7 @@ cdef int _true(void* library, str name) noexcept:
     return 0 if address is NULL else (<int (*)() noexcept nogil> address)()
 
 cdef int _load(str path, Sodium* table) except -1:
-    cdef void* library = dlopen(os.fsencode(path), RTLD_NOW | RTLD_LOCAL)
-    if library is NULL:
-        raise ImportError(f"cannot load libsodium from {path}: {dlerror().decode(errors='replace')}; {FIX}")
+    cdef void* library = library_open("libsodium", path, os.fsencode(path), FIX)
     try:
         _fill(library, path, table)
     except ImportError:

@@ -50,7 +50,7 @@ from shadowland._core.endpoint.guarded cimport (
     connect_waits,
     proven_admitted,
 )
-from shadowland._core.endpoint.halfopen cimport half_open_take, prefix_bucket, prefix_of
+from shadowland._core.endpoint.halfopen cimport half_open_keep, half_open_return, half_open_take, prefix_of
 from shadowland._core.endpoint.handshake cimport (
     ACCEPTED_AUTHENTICATE,
     ANSWER_OVERHEAD,
@@ -158,6 +158,7 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
         return
     half.id = new_connection_id(state)
     if half.id == 0:
+        half_open_return(state, index)
         drop(state, DROP_HALF_OPEN_FULL)
         return
     half.mtu = <uint16_t>(length if length < state.limits.mtu else state.limits.mtu)
@@ -171,7 +172,7 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
     status = noise_nk_write_message_2(noise, secret, payload, answer - ANSWER_OVERHEAD,
                                       half.datagram + HEADER_SIZE + 2)
     if status != 0:
-        memset(half, 0, sizeof(HalfOpen))
+        half_open_return(state, index)
         drop(state, status)
         return
     handshake_end(half.datagram, answer)
@@ -191,8 +192,7 @@ cdef inline void answer_connect(EndpointState* state, NoiseState* noise, const u
     half.local = datagram.local
     sha256(half.digest, data, length)
     claim_keep(&state.trust, index, claim)
-    state.half_open += 1
-    state.prefix_counts[prefix_bucket(state, half.prefix)] += 1
+    half_open_keep(state, index)
     table_insert(&state.echoes, echo, index)
     if reason == BYE_NONE:
         state.promised += 1

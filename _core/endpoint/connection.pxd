@@ -35,6 +35,7 @@ cdef enum:
     INPUT_SIZE = 60
     INPUT_PRIME = 2             # after running dry the server waits for this many, so that jitter starves no tick
     INPUT_DEEP = 4              # above it two are taken per tick, so that delay does not pile up
+    INPUTS_A_TICK = 2
 
     LATEST_KINDS = 200          # every kind a schema can have: a smaller table would starve the last ones for ever
 

@@ -51,6 +51,8 @@ from shadowland._core.endpoint.state cimport (
     SCHEMA_CLASSES,
     EndpointState,
     connection_of,
+    inbox_clear,
+    inbox_reserve,
 )
 from shadowland._core.endpoint.stats cimport counters_of, stats_table
 from shadowland._core.guard.guard cimport Guard
@@ -104,7 +106,7 @@ cdef class Endpoint:
     mtu, mtu_limit     longest datagram of the handshake, and of all that is probed for (at most 1,500; 0: mtu, and
     nothing is probed for).
     half_open          server: handshakes under way at once, `half_open_per_prefix` of them from one /24 or /64.
-    inbox_records, inbox_bytes     what one tick may bring; beyond it messages are refused and counted.
+    inbox_records, inbox_bytes     what one tick may bring besides inputs; beyond it messages are refused and counted.
     session_inbox_records, session_inbox_bytes     ... of one session; left out, 512 and 262,144 at a server.
     outbox_bytes       what one tick may send besides reliable messages.
     cipher             "auto": AEGIS-128L where both sides have AES instructions; or "chacha20-poly1305".
@@ -151,12 +153,11 @@ cdef class Endpoint:
         state.limits.ping_us = _within("ping_us", ping_us, 1000, 1 << 40)
         state.limits.inbox_records = _within("inbox_records", inbox_records or 1024 + 16 * capacity, 1, 1 << 26)
         state.limits.inbox_bytes = _within("inbox_bytes", inbox_bytes or (1 << 20) + 2048 * capacity,
-                                            RELIABLE_MESSAGE_LIMIT, (1 << 32) - 1)
+                                            RELIABLE_MESSAGE_LIMIT, 4_000_000_000)
         inbox_share(state, session_inbox_records, session_inbox_bytes)
         state.limits.outbox_bytes = _within("outbox_bytes", outbox_bytes or (1 << 20) + 4096 * capacity, OUTBOX_LEAST,
                                             (1 << 32) - 1)
-        state.limits.outbox_nodes = 1024 + 16 * capacity
-        state.limits.events = 1024 + 16 * capacity
+        state.limits.outbox_nodes = state.limits.events = 1024 + 16 * capacity
         state.limits.blocks = _within("blocks", blocks or 8192 + 32 * capacity,
                                       BLOCKS_LEAST + BLOCKS_RESERVED * capacity, 1 << 28)
         state.limits.session_blocks = _within("session_blocks", session_blocks, BLOCKS_LEAST, 1 << 20)
@@ -190,8 +191,9 @@ cdef class Endpoint:
 
     cdef int _allocate(self) except -1:
         cdef EndpointState* state = &self.state
-        self._inbox = np.zeros(state.limits.inbox_records, dtype=_records.MESSAGE_DTYPE)
-        self._inbox_arena = np.zeros(state.limits.inbox_bytes, dtype=np.uint8)
+        cdef size_t reserve = inbox_reserve(state)
+        self._inbox = np.zeros(state.limits.inbox_records + state.limits.inbox_inputs, dtype=_records.MESSAGE_DTYPE)
+        self._inbox_arena = np.zeros(state.limits.inbox_bytes + reserve, dtype=np.uint8)
         self._outbox_arena = np.zeros(state.limits.outbox_bytes, dtype=np.uint8)
         self._events = np.zeros(state.limits.events, dtype=_records.EVENT_DTYPE)
         state.inbox = <MessageRecord*>pointer(self._inbox)
@@ -399,9 +401,7 @@ cdef class Endpoint:
         cdef uint32_t withdrawn
         with nogil:
             withdrawn = withdraw_undecodable(&self.state)
-            self.state.inbox_count = 0
-            self.state.inbox_used = 0
-            self.state.inbox_turn += 1
+            inbox_clear(&self.state)
             self.state.event_count = 0
             deliver_stalled(&self.state)
         return withdrawn

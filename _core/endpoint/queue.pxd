@@ -22,6 +22,7 @@ from shadowland._core.endpoint.connection cimport (
     INPUT_DEEP,
     INPUT_PRIME,
     INPUT_SIZE,
+    INPUTS_A_TICK,
     NODE_NONE,
     STATE_LIVE,
     WANT_INPUT,
@@ -41,7 +42,7 @@ from shadowland._core.endpoint.state cimport (
     OutboxNode,
     connection_of,
     drop_message,
-    inbox_push,
+    inbox_input,
 )
 from shadowland._core.endpoint.units cimport put_length
 from shadowland._core.session.ack cimport ACK_BLOCK_MAX, ack_withdraw
@@ -209,7 +210,6 @@ cdef inline uint32_t collect_inputs(EndpointState* state) noexcept nogil:
     cdef uint32_t slot, _i, times, taken = 0
     cdef Connection* connection
     cdef Input* entry
-    cdef uint8_t* payload
     for slot in range(state.high_water):
         connection = &state.connections[slot]
         if connection.state != STATE_LIVE:
@@ -223,15 +223,13 @@ cdef inline uint32_t collect_inputs(EndpointState* state) noexcept nogil:
                 connection.inputs.waited = True
                 continue
             connection.inputs.primed = True
-        times = 2 if connection.inputs.depth > INPUT_DEEP else 1
+        times = INPUTS_A_TICK if connection.inputs.depth > INPUT_DEEP else 1
         for _i in range(times):
             entry = input_pop(&connection.inputs)
-            if inbox_push(state, connection, entry.time_us, CHANNEL_INPUT, entry.kind, entry.number,
-                          entry.length, &payload) == NULL:
-                drop_message(state, DROP_INBOX_FULL)
-                continue
-            memcpy(payload, entry.data, entry.length)
-            taken += 1
+            if inbox_input(state, connection.handle, entry):
+                taken += 1
+            else:
+                drop_message(state, DROP_INBOX_FULL)        # only if the inbox was not emptied since the last tick
     return taken
 
 cdef inline uint32_t withdraw_undecodable(EndpointState* state) noexcept nogil:

@@ -9,7 +9,7 @@ received = accepted + Σ drops holds for datagrams at every moment; what happens
 is counted apart, in message_drops.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from shadowland._core.base.records cimport (
     EVENT_SNAPSHOT_ACKED,
@@ -39,7 +39,16 @@ from shadowland._core.crypto.cookie cimport CookieSecret
 from shadowland._core.crypto.drbg cimport Drbg
 from shadowland._core.crypto.noise cimport NoiseState
 from shadowland._core.crypto.token cimport TOKEN_LARGEST
-from shadowland._core.endpoint.connection cimport FAREWELL_LIMIT, NODE_NONE, STATE_FREE, Connection
+from shadowland._core.endpoint.connection cimport (
+    CHANNEL_INPUT,
+    FAREWELL_LIMIT,
+    INPUT_SIZE,
+    INPUTS_A_TICK,
+    NODE_NONE,
+    STATE_FREE,
+    Connection,
+    Input,
+)
 from shadowland._core.endpoint.integrity cimport Integrity
 from shadowland._core.endpoint.table cimport Table
 from shadowland._core.endpoint.trust cimport Joining, Trust
@@ -75,6 +84,8 @@ cdef struct HalfOpen:           # server: message 2 was sent, CONFIRM has not co
     uint64_t echo               # first 8 bytes of the client's ephemeral
     uint64_t prefix             # /24 or /64 of the source
     uint64_t created_us
+    uint32_t older              # in the bucket of its prefix: index plus one, 0: none
+    uint32_t newer
     uint32_t id
     uint16_t length             # of `datagram`
     uint16_t mtu
@@ -114,6 +125,7 @@ cdef struct Limits:
     uint32_t half_open_per_prefix
     uint32_t inbox_records
     uint32_t inbox_bytes
+    uint32_t inbox_inputs       # room for as many inputs, INPUT_SIZE bytes each, besides the two above
     uint32_t session_inbox_records
     uint32_t session_inbox_bytes
     uint32_t outbox_nodes
@@ -159,8 +171,11 @@ cdef struct EndpointState:
     uint64_t* spent_ring
     uint32_t spent_at
     HalfOpen* halves
-    uint32_t half_hint          # where to look for a free one first
+    uint32_t half_free          # the first of those that were used and are free, plus one; linked by `newer`
+    uint32_t half_fresh         # from here on none was ever used
     uint32_t prefix_counts[PREFIX_BUCKETS]
+    uint32_t prefix_oldest[PREFIX_BUCKETS]      # plus one, 0: none; linked by `newer` and `older`
+    uint32_t prefix_newest[PREFIX_BUCKETS]
     Attempt* attempts
     uint32_t attempt_hint
     Slab slab
@@ -169,6 +184,8 @@ cdef struct EndpointState:
     uint8_t* inbox_arena
     uint32_t inbox_count
     uint32_t inbox_used
+    uint32_t inbox_inputs       # how many of them are inputs, which have room of their own
+    uint32_t inbox_input_bytes
     uint32_t inbox_turn         # how often it was emptied, modulo 2**32
     uint64_t clock_us           # the time of the last inbound or outbound call
     uint64_t swept_us           # ... of the last outbound call that began a pass, 0: none
@@ -271,25 +288,36 @@ cdef inline bint event_push(EndpointState* state, uint64_t connection, uint64_t 
     state.event_count += 1
     return True
 
+cdef inline size_t inbox_reserve(EndpointState* state) noexcept nogil:
+    """Set aside what a tick may take of inputs; the bytes of it. 2**20 sessions and the longest inbox still leave
+    offsets of 32 bits."""
+    state.limits.inbox_inputs = INPUTS_A_TICK * state.limits.capacity if state.role == ROLE_SERVER else 0
+    return <size_t>state.limits.inbox_inputs * INPUT_SIZE
+
+cdef inline void inbox_clear(EndpointState* state) noexcept nogil:
+    """Empty it, inputs and all; a new turn of every session's share begins."""
+    state.inbox_count = 0
+    state.inbox_used = 0
+    state.inbox_inputs = 0
+    state.inbox_input_bytes = 0
+    state.inbox_turn += 1
+
 cdef inline bint inbox_room(const EndpointState* state, Connection* connection, uint32_t length) noexcept nogil:
     """Whether the inbox, and of it this session's share, has room for one message of `length` bytes."""
     if connection.inbox_turn != state.inbox_turn:
         connection.inbox_turn = state.inbox_turn
         connection.inbox_count = 0
         connection.inbox_used = 0
-    return (state.inbox_count < state.limits.inbox_records
-            and length <= state.limits.inbox_bytes - state.inbox_used
+    return (state.inbox_count - state.inbox_inputs < state.limits.inbox_records
+            and length <= state.limits.inbox_bytes - (state.inbox_used - state.inbox_input_bytes)
             and connection.inbox_count < state.limits.session_inbox_records
             and length <= state.limits.session_inbox_bytes - connection.inbox_used)
 
-cdef inline MessageRecord* inbox_push(EndpointState* state, Connection* connection, uint64_t time_us, uint8_t channel,
-                                      uint8_t kind, uint32_t number, uint32_t length, uint8_t** payload) noexcept nogil:
-    """Room for one message of `length` bytes, to be filled at `payload`; NULL when there is none for this session."""
-    cdef MessageRecord* record
-    if not inbox_room(state, connection, length):
-        return NULL
-    record = &state.inbox[state.inbox_count]
-    record.connection = connection.handle
+cdef inline MessageRecord* inbox_put(EndpointState* state, uint64_t handle, uint64_t time_us, uint8_t channel,
+                                     uint8_t kind, uint32_t number, uint32_t length, uint8_t** payload) noexcept nogil:
+    """The next record and its bytes, for which there must be room."""
+    cdef MessageRecord* record = &state.inbox[state.inbox_count]
+    record.connection = handle
     record.time_us = time_us
     record.offset = state.inbox_used
     record.length = length
@@ -300,9 +328,27 @@ cdef inline MessageRecord* inbox_push(EndpointState* state, Connection* connecti
     payload[0] = state.inbox_arena + state.inbox_used
     state.inbox_used += length
     state.inbox_count += 1
+    return record
+
+cdef inline MessageRecord* inbox_push(EndpointState* state, Connection* connection, uint64_t time_us, uint8_t channel,
+                                      uint8_t kind, uint32_t number, uint32_t length, uint8_t** payload) noexcept nogil:
+    """Room for one message of `length` bytes, to be filled at `payload`; NULL when there is none for this session."""
+    if not inbox_room(state, connection, length):
+        return NULL
     connection.inbox_used += length
     connection.inbox_count += 1
-    return record
+    return inbox_put(state, connection.handle, time_us, channel, kind, number, length, payload)
+
+cdef inline bint inbox_input(EndpointState* state, uint64_t handle, const Input* entry) noexcept nogil:
+    """An input whose tick has come, in the part of the inbox that no other message can take; False when it is full."""
+    cdef uint8_t* payload
+    if state.inbox_inputs >= state.limits.inbox_inputs:
+        return False
+    state.inbox_inputs += 1
+    state.inbox_input_bytes += entry.length
+    inbox_put(state, handle, entry.time_us, CHANNEL_INPUT, entry.kind, entry.number, entry.length, &payload)
+    memcpy(payload, entry.data, entry.length)
+    return True
 
 cdef inline void inbox_undo(EndpointState* state, Connection* connection, uint32_t length) noexcept nogil:
     """The last inbox_push, of `length` bytes, was for nothing."""
