@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from shadowland._core.base.batch import DatagramBatch
 from shadowland._core.base.records import MESSAGE_DTYPE, MIGRATED
 from shadowland.testing import Link
+from tests.reference.congestion import FIRST
 from tests.sim.peers import LEFT, SERVER_ADDRESS, TICK_US, Pair
-from tests.sim.test_delivery import INPUT, RELIABLE, UNRELIABLE, numbered, push
+from tests.sim.test_delivery import INPUT, RELIABLE, UNRELIABLE, noise, numbered, push
 
 HOME, OTHER_PORT, ELSEWHERE = ("10.0.0.2", 40000), ("10.0.0.2", 40001), ("192.0.2.9", 7)
 WORST = Link(loss=0.4, delay_us=30_000, jitter_us=20_000, duplicate=0.2, reorder=0.3, reorder_us=80_000, corrupt=0.1)
@@ -206,3 +207,26 @@ def test_nobody_is_reached_where_the_client_was_and_where_it_is_then_the_session
             say(pair, 1)
     assert migrations(pair) == 0 and where(pair) == HOME
     assert [event.reason for event in pair.client.heard(LEFT)] == [3]
+
+
+def loaded(pair: Pair) -> None:
+    """The server's rate grows far above the first one: it says as much as it may for a second."""
+    payload = noise(1, 1000)
+    for _ in range(60):
+        while push(pair.server, pair.session, RELIABLE, payload):
+            pass
+        pair.run(TICK_US)
+
+
+@pytest.mark.parametrize(("address", "anew"), [(ELSEWHERE, True), (OTHER_PORT, False)])
+def test_the_rate_of_another_path_is_found_anew(address: tuple[str, int], anew: bool) -> None:
+    pair = Pair(batch=512).join()
+    loaded(pair)
+    before = int(pair.server.endpoint.stats(pair.session)["rate_bytes_per_s"][0])
+    assert before > 4 * FIRST
+    rebind(pair, address)
+    while migrations(pair) == 0:
+        pair.client.endpoint.send(pair.handle, INPUT, 1, b"step")
+        pair.run(TICK_US)
+    after = int(pair.server.endpoint.stats(pair.session)["rate_bytes_per_s"][0])
+    assert (after <= 2 * FIRST) == anew
