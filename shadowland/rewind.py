@@ -10,7 +10,7 @@
         when = history.when(shots.seen, rtt_ms)                 # what they say that they saw, as far as it is believed
         hits = history.rays(players.position[shots.rows], shots.direction, 50.0, when, BODY, ignore=shooters)
 """
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import Final
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shadowland._core.world import history as _core
+from shadowland.authority import Map
 from shadowland.errors import ConfigError, UsageError
 from shadowland.schema import Entity
 from shadowland.world import World
@@ -148,10 +149,11 @@ class History:
         return out
 
     def segments(self, starts: ArrayLike, ends: ArrayLike, ticks: ArrayLike, shape: Shape, *, ignore: ArrayLike = 0,
-                 blocked: Blocked | None = None) -> Hits:
+                 map: Map | None = None, blocked: Blocked | None = None) -> Hits:
         """What each segment from start to end, (n, 2 or 3), meets first at its tick (from `when`).
 
         ignore    an entity that each passes through: the shooter. Of two met at once the lower handle counts.
+        map       its opaque cells and ground end a segment (`Map.reaches`); places of two numbers are on the ground.
         blocked   looks once at (starts, where they met): who stands behind something is not met.
         """
         first, last = _points(starts, "starts"), _points(ends, "ends")
@@ -159,10 +161,10 @@ class History:
             raise UsageError(f"{len(first)} starts and {len(last)} ends; give each segment both")
         with np.errstate(over="ignore", invalid="ignore"):          # who comes from nowhere meets nobody
             ways = last - first
-        return self._shoot(first, ways, ticks, shape, ignore, blocked)
+        return self._shoot(first, ways, ticks, shape, ignore, _walls(map, starts, blocked))
 
     def rays(self, starts: ArrayLike, directions: ArrayLike, reach: ArrayLike, ticks: ArrayLike, shape: Shape, *,
-             ignore: ArrayLike = 0, blocked: Blocked | None = None) -> Hits:
+             ignore: ArrayLike = 0, map: Map | None = None, blocked: Blocked | None = None) -> Hits:
         """As `segments`, in directions of any length but 0, for `reach`. Who aims nowhere meets whom it stands in."""
         first, ways = _points(starts, "starts"), _points(directions, "directions")
         if first.shape != ways.shape:
@@ -172,10 +174,10 @@ class History:
             ways = np.where(largest > 0, ways / np.where(largest > 0, largest, 1.0), 0.0)
             lengths = np.sqrt((ways * ways).sum(axis=1))
             ways *= np.where(lengths > 0, _each(reach, len(first), "reach") / np.maximum(lengths, 1.0), 0.0)[:, None]
-        return self._shoot(first, ways, ticks, shape, ignore, blocked)
+        return self._shoot(first, ways, ticks, shape, ignore, _walls(map, starts, blocked))
 
     def _shoot(self, starts: Floats, ways: Floats, ticks: ArrayLike, shape: Shape, ignore: ArrayLike,
-               blocked: Blocked | None) -> Hits:
+               walls: Sequence[Blocked]) -> Hits:
         count = len(starts)
         with np.errstate(over="ignore", invalid="ignore"):
             lengths = np.sqrt((ways * ways).sum(axis=1))
@@ -186,22 +188,39 @@ class History:
         points = np.full((count, 3), np.nan)
         met = np.flatnonzero(handles)
         points[met] = starts[met] + ways[met] * parts[met, None]
-        if blocked is not None and len(met):
+        for blocked in walls if len(met) else ():
+            met = np.flatnonzero(handles)
             hidden = met[np.asarray(blocked(starts[met], points[met]), np.bool_)]
-            handles[hidden], parts[hidden], points[hidden] = 0, np.inf, np.nan
+            handles[hidden], parts[hidden] = 0, np.inf
+        points[handles == 0] = np.nan
         return Hits(handles, parts, points)
 
-    def within(self, centres: ArrayLike, radii: ArrayLike, ticks: ArrayLike, shape: Shape, *,
-               ignore: ArrayLike = 0) -> tuple[NDArray[np.intp], NDArray[np.uint64], Floats]:
+    def within(self, centres: ArrayLike, radii: ArrayLike, ticks: ArrayLike, shape: Shape, *, ignore: ArrayLike = 0,
+               map: Map | None = None) -> tuple[NDArray[np.intp], NDArray[np.uint64], Floats]:
         """All whose shape was within `radii` of `centres` at their ticks: (index of the centre, entity, distance to its
-        surface), in order of centre, distance, entity."""
+        surface), in order of centre, distance, entity. With a map those whose nearest point of their axis (from foot to
+        head) nothing hides from the centre."""
         middle = _points(centres, "centres")
-        count = len(middle)
+        count, when = len(middle), _each(ticks, len(middle), "ticks")
         which, handles, apart = self._core.within(
-            middle, _each(radii, count, "radii"), _each(ticks, count, "ticks"), _entities(ignore, count), shape.radius,
-            *shape.ends)
+            middle, _each(radii, count, "radii"), when, _entities(ignore, count), shape.radius, *shape.ends)
+        for blocked in _walls(map, centres, None) if len(which) else ():
+            foot, head = np.array(shape.ends)
+            feet = self.where(handles, when[which]) + foot
+            along = ((middle[which] - feet) * (head - foot)).sum(axis=1) / (np.square(head - foot).sum() or 1.0)
+            free = ~blocked(middle[which], feet + np.clip(along, 0.0, 1.0)[:, None] * (head - foot))
+            which, handles, apart = which[free], handles[free], apart[free]
         order = np.lexsort((handles, apart, which))
         return which[order], handles[order], apart[order]
+
+
+def _walls(map: Map | None, places: ArrayLike, blocked: Blocked | None) -> Sequence[Blocked]:
+    """All that can stand in the way; of a map with the axes that the places were given with."""
+    def hides(starts: Floats, ends: Floats) -> NDArray[np.bool_]:
+        assert map is not None
+        return ~map.reaches(starts[:, :axes], ends[:, :axes])
+    axes = 3 if np.asarray(places).shape[-1] == 3 else 2
+    return [*([hides] if map is not None else []), *([blocked] if blocked is not None else [])]
 
 
 def _points(values: ArrayLike, what: str) -> Floats:

@@ -103,6 +103,14 @@ class Map:
         self.core.lines(first, second, self.opaque, False, out)
         return out.astype(np.bool_)
 
+    def reaches(self, a: ArrayLike, b: ArrayLike) -> NDArray[np.bool_]:
+        """For each pair of places (n, 2 or 3) whether what flies straight from a comes to b: as `sees`, but the first
+        opaque cell that it enters stops it, also that of b. What stands against a wall from within is not reached."""
+        first, second = (self._raised(places, 0.0) for places in _places(a, b))
+        out = np.zeros(len(first), np.uint8)
+        self.core.lines(first, second, self.opaque, True, out)
+        return out.astype(np.bool_)
+
     def ground(self, places: ArrayLike) -> NDArray[np.float64]:
         """Height of the ground at each place (n, 2 or 3); at its border the map goes on as it is there."""
         where, _ = _places(places, places)

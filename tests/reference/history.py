@@ -7,6 +7,8 @@ import math
 import struct
 from dataclasses import dataclass, field
 
+from tests.reference.authority import Area
+
 Point = tuple[float, float, float]
 
 
@@ -93,12 +95,37 @@ class History:
         part, who = min(entries, default=(math.inf, 0))
         return (who, part) if part < math.inf else (0, math.inf)
 
+    def first_in_sight(self, area: Area, opaque: int, start: Point, way: Point, time: float, radius: float, foot: Point,
+                       head: Point) -> tuple[int, float]:
+        """As `first`, but a wall or the ground ends the segment where it enters it."""
+        who, part = self.first(start, way, time, radius, foot, head)
+        return (who, part) if not who or reaches(area, opaque, start, plus(start, way, part)) else (0, math.inf)
+
+    def blast_in_sight(self, area: Area, opaque: int, centre: Point, reach: float, time: float, radius: float,
+                       foot: Point, head: Point) -> dict[int, float]:
+        """As `blast`, of those whose axis has its nearest point in sight."""
+        found, there = self.blast(centre, reach, time, radius, foot, head), self.at(time)
+        axis = plus(head, foot, -1.0)
+        for who in list(found):
+            bottom = plus(there[who], foot)
+            part = dot(plus(centre, bottom, -1.0), axis) / (dot(axis, axis) or 1.0)
+            if not reaches(area, opaque, centre, plus(bottom, axis, min(max(part, 0.0), 1.0))):
+                del found[who]
+        return found
+
     def blast(self, centre: Point, reach: float, time: float, radius: float, foot: Point, head: Point,
               ignore: int = 0) -> dict[int, float]:
         """All whose surface is within `reach` of a point, and how far they are."""
         apart = {who: math.sqrt(axis_distance2(centre, plus(place, foot), plus(head, foot, -1.0))) - radius
                  for who, place in self.at(time).items() if who != ignore}
         return {who: max(0.0, distance) for who, distance in apart.items() if distance <= reach}
+
+
+def reaches(area: Area, opaque: int, a: Point, b: Point) -> bool:
+    one, other = list(a), list(b)
+    area.clamp(one, 3, 0.0)
+    area.clamp(other, 3, 0.0)
+    return area.line(opaque, True, one, other)
 
 
 def single(place: Point) -> Point | None:

@@ -70,6 +70,19 @@ def test_the_guards_checks_are_measured() -> None:
     assert all(0 < row["ns"] < 10_000 for row in document["rows"])
 
 
+def test_shots_and_inputs_are_measured() -> None:
+    done = run("benchmarks.rewind", "--json", "--rounds", "1")
+    assert done.returncode == 0 and "record_ns" in done.stderr, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert [row["targets"] for row in rows] == [1_000, 10_000]
+    assert all(0.5 < row["hit"] < 1 and 0.02 < row["walled"] < 0.5 for row in rows)
+    done = run("benchmarks.authority", "--json", "--rounds", "1", "--seconds", "0.2")
+    assert done.returncode == 0 and "steer_ns" in done.stderr, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert [row["map"] for row in rows] == ["none", "town"]
+    assert rows[0]["done"] > 0.95 and rows[0]["held"] == 0 and rows[1]["held"] > 0 and 0.5 < rows[1]["done"] < 0.98
+
+
 def test_a_small_login_storm_lets_everybody_in() -> None:
     done = run("benchmarks.logins", "--json", "--clients", "100")
     assert done.returncode == 0, done.stderr

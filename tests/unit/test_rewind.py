@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import shadowland as sl
+from shadowland.authority import Map
 from shadowland.errors import ConfigError, UsageError
 from shadowland.rewind import History, Shape
 from shadowland.world import World
@@ -108,6 +109,29 @@ def test_what_stands_between_hides() -> None:
     hits = history.rays([(0, 0), (0, 10), (0, 20)], [(1, 0)] * 3, 20.0, 1, BALL, blocked=blocked)
     assert hits.handles.tolist() == [0, int(world[Target].handles[1]), 0] and np.isinf(hits.parts[0])
     assert len(seen) == 1 and seen[0][:, 0] == pytest.approx((2.5, 2.5))
+
+
+def test_a_wall_of_the_map_ends_a_shot_and_hides_from_a_blast() -> None:
+    world, history = world_of((3.5, 0.5), (3.5, 2.5), (0.5, 0.5))
+    left, right, near = world[Target].handles.tolist()
+    town = Map(low=(0.0, 0.0), blocked=[[0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 2, 0]], opaque=1)      # 2: a fence
+    shots = [(0.5, 0.5), (0.5, 2.5), (0.5, 1.9), (2.5, 0.5)]
+    ends = [(9.0, 0.5), (9.0, 2.5), (3.5, 0.85), (9.0, 0.5)]
+    hits = history.segments(shots, ends, 1, Shape(0.4), ignore=near, map=town)
+    assert hits.handles.tolist() == [0, right, left, left]      # hidden, past the fence, past the wall, from within
+    assert np.isinf(hits.parts[0]) and np.isnan(hits.points[0]).all()
+    assert history.rays(shots[:1], [(1, 0)], 9.0, 1, Shape(0.4), ignore=near).handles.tolist() == [left]
+    assert history.rays(shots[:1], [(1, 0)], 9.0, 1, Shape(0.4), ignore=near, map=town).handles.tolist() == [0]
+    which, who, _ = history.within(shots[:2], 9.0, 1, Shape(0.4), map=town)
+    assert set(who[which == 0].tolist()) == set(who[which == 1].tolist()) == {right, near}
+    asked: list[int] = []
+
+    def blocked(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        asked.append(len(starts))                               # those that the map leaves
+        return starts[:, 1] < 1
+
+    hits = history.segments(shots, ends, 1, Shape(0.4), ignore=near, map=town, blocked=blocked)
+    assert asked == [3] and hits.handles.tolist() == [0, right, left, 0]
 
 
 def test_blasts_reach_all_within_their_radius_nearest_first() -> None:
