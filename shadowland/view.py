@@ -73,7 +73,7 @@ class Snapshot:
             raise UsageError(f"the snapshot of tick {self.tick} is over; read it before the next poll")
         quanta = view.views.states(np.ascontiguousarray(rows["seat"]), view.schema.id_of(cls), 0)
         arrays = {
-            column.name: column_from_quanta(column.field, quanta[:, column.first:column.first + column.lanes])
+            column.name: column_from_quanta(column.field, quanta[:, column.numbers])
             for column in view.columns[cls]
         }
         return Seen(cls, arrays, rows["handle"].copy(), rows["audience"].copy())

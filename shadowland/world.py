@@ -131,7 +131,8 @@ class _Table:
             for column in columns
         }
         self.handles: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
-        self.travelling = [self.arrays[column.name] for column in columns if column.first >= 0]
+        self.travelling = [self.arrays[column.name] for column in columns if column.first >= 0
+                           for _ in range(2 if column.field.edge else 1)]       # offsets, and quadrants
 
 
 def kind_table(schema: Schema, tick_hz: float, aoi: Grid) -> tuple[KindTable, dict[type[Entity], Layout[Any]]]:

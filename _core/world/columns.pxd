@@ -5,10 +5,12 @@ Limit    MAX_KINDS classes, MAX_COMPONENTS numbers an entity; every number is an
 Threads  Pure functions of their arguments.
 
 A vector field is several components, one after the other (`lane` 0 to `lanes` - 1). Local fields have none: they never
-leave the server.
+leave the server. A field with quadrants is two groups of lanes: the offsets, and then the quadrants they are in.
 """
 from libc.math cimport floor, isfinite
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from shadowland._core.wire.quantize cimport QUANTIZE_REFUSED, QUANTIZE_SATURATED, origin_join, origin_split
 
 cdef enum:
     MAX_COMPONENTS = 64                 # so that a set of components is one 64-bit word
@@ -18,6 +20,8 @@ cdef enum:                              # Component.kind
     KIND_INT = 1
     KIND_ANGLE = 2                      # wraps: high + 1 is low again
     KIND_FLAGS = 3                      # bool, enum, flags
+    KIND_OFFSET = 4                     # in a quadrant: the two are one number, quadrant * span + offset
+    KIND_QUADRANT = 5                   # step: the quadrant's edge
 
 cdef enum:                              # Component.audience
     AUDIENCE_ALL = 0
@@ -45,7 +49,8 @@ cdef struct Component:                  # 64 bytes; NumPy dtype shadowland._core
     uint16_t rate_ticks                 # least ticks between two published changes; 0: every tick
     uint8_t small                       # class widths of residuals: 0 < small < medium < 32
     uint8_t medium
-    uint8_t reserved[22]
+    int16_t pair                        # of an offset the index of its quadrant, of a quadrant that of its offset
+    uint8_t reserved[20]
 
 cdef enum:
     HISTORY = 64                        # ticks of published state; a power of two, so that the ring index is a mask
@@ -80,6 +85,22 @@ cdef inline int32_t wrap_into(const Component* c, int64_t value) noexcept nogil:
         rest += span
     return <int32_t>(rest + c.low)
 
+cdef inline int32_t pair_part(const EntityKind* kind, uint32_t i, const int32_t* state, int64_t way) noexcept nogil:
+    """Component i, an offset or a quadrant, when the number that both are is moved by `way`: it stops at the ends."""
+    cdef uint32_t at = i if kind.component[i].kind == KIND_OFFSET else kind.component[i].pair
+    cdef const Component* quadrant = &kind.component[kind.component[at].pair]
+    cdef int64_t span = <int64_t>kind.component[at].high + 1, value = state[at] + way
+    cdef int64_t place = state[kind.component[at].pair]
+    if value < 0 or value >= span:
+        place += value // span - (value % span < 0)         # C divides towards zero
+        value %= span
+        value += span if value < 0 else 0
+    if place < quadrant.low:
+        place, value = quadrant.low, 0
+    elif place > quadrant.high:
+        place, value = quadrant.high, span - 1
+    return <int32_t>(value if at == i else place)
+
 cdef inline int32_t predict_component(const EntityKind* kind, uint32_t i, const int32_t* state,
                                       uint32_t ticks) noexcept nogil:
     """Component i of `state` moved on by `ticks`. Integers only: both ends get the same number on every machine."""
@@ -90,21 +111,50 @@ cdef inline int32_t predict_component(const EntityKind* kind, uint32_t i, const 
     if ticks > PREDICT_LIMIT:
         ticks = PREDICT_LIMIT
     value = <int64_t>state[c.predict] * <int64_t>ticks * c.num + ((<int64_t>1 << c.shift) >> 1)
-    value = state[i] + (value >> c.shift)
+    value >>= c.shift
+    if c.kind >= KIND_OFFSET:
+        return pair_part(kind, i, state, value)
+    value += state[i]
     if c.kind == KIND_ANGLE:
         return wrap_into(c, value)
     return <int32_t>(c.low if value < c.low else c.high if value > c.high else value)
 
 cdef inline int32_t difference(const Component* c, int32_t value, int32_t predicted) noexcept nogil:
-    """What must be added to `predicted`: modulo 2**32, for angles the short way round."""
+    """What must be added to `predicted`: modulo 2**32, for angles and offsets the short way round."""
     cdef int64_t span, apart
-    if c.kind == KIND_ANGLE:
+    if c.kind == KIND_ANGLE or c.kind == KIND_OFFSET:
         span = <int64_t>c.high - c.low + 1
         apart = (<int64_t>value - predicted + span // 2) % span
         if apart < 0:
             apart += span
         return <int32_t>(apart - span // 2)
     return <int32_t>(<uint32_t>value - <uint32_t>predicted)
+
+cdef inline int32_t expected_component(const EntityKind* kind, uint32_t i, const int32_t* base, uint32_t ticks,
+                                       const int32_t* state) noexcept nogil:
+    """Component i without a residual, when those before it are as in `state`: its prediction; but a quadrant is the one
+    that its offset is in when that is taken the short way from where it was predicted."""
+    cdef const Component* c = &kind.component[i]
+    cdef int32_t predicted = predict_component(kind, i, base, ticks), offset
+    cdef int64_t value
+    if c.kind != KIND_QUADRANT:
+        return predicted
+    c = &kind.component[c.pair]
+    offset = predict_component(kind, kind.component[i].pair, base, ticks)
+    value = <int64_t>offset + difference(c, state[kind.component[i].pair], offset)
+    return <int32_t>(<uint32_t>predicted + <uint32_t>((value > c.high) - (value < 0)))
+
+cdef inline int64_t pair_apart(const Component* offset, int32_t value, int32_t quadrant, int32_t other,
+                               int32_t other_quadrant) noexcept nogil:
+    """How far apart two places are, each an offset and its quadrant, in steps. At most 2**63 - 1."""
+    return (<int64_t>quadrant - other_quadrant) * (<int64_t>offset.high + 1) + (<int64_t>value - other)
+
+cdef inline double place_of(const EntityKind* kind, uint32_t i, const int32_t* state) noexcept nogil:
+    """Component i in user units; of an offset the whole number, in world units."""
+    cdef const Component* c = &kind.component[i]
+    if c.kind == KIND_OFFSET:
+        return origin_join(state[c.pair], state[i], kind.component[c.pair].step, c.step, 0)
+    return state[i] * c.step
 
 cdef inline bint quantize(const Component* c, double value, int32_t* out, uint64_t* saturated) noexcept nogil:
     """`value` in user units to quanta: floor(value / step + 0.5). False if it is no finite number; `out` stays then."""
@@ -124,6 +174,27 @@ cdef inline bint quantize(const Component* c, double value, int32_t* out, uint64
         saturated[0] += 1
     else:
         out[0] = <int32_t>quanta
+    return True
+
+cdef inline bint quantize_pair(const EntityKind* kind, uint32_t i, double value, int32_t* state,
+                               uint64_t* saturated) noexcept nogil:
+    """`value` in world units to the offset i of `state` and its quadrant; False if it is no finite number."""
+    cdef const Component* c = &kind.component[i]
+    cdef const Component* quadrant = &kind.component[c.pair]
+    cdef int32_t corner = 0
+    cdef int64_t offset = 0, place
+    cdef int status = origin_split(value, quadrant.step, c.step, &corner, &offset)
+    if status == QUANTIZE_REFUSED:
+        return False
+    place = corner
+    if offset > c.high:                 # rounded up to the border: the next quadrant begins there
+        place, offset = place + 1, 0
+    if place < quadrant.low:
+        place, offset, status = quadrant.low, 0, QUANTIZE_SATURATED
+    elif place > quadrant.high:
+        place, offset, status = quadrant.high, c.high, QUANTIZE_SATURATED
+    state[i], state[c.pair] = <int32_t>offset, <int32_t>place
+    saturated[0] += status == QUANTIZE_SATURATED
     return True
 
 cdef inline bint is_moving(const EntityKind* kind, const int32_t* state) noexcept nogil:
@@ -156,7 +227,13 @@ cdef inline bint within_tolerance(const EntityKind* kind, const int32_t* base, u
                 return False
             continue
         tolerance = c.tolerance if state[c.predict] != 0 else 0
-        apart = difference(c, state[i], predict_component(kind, i, base, ticks))
+        if c.kind < KIND_OFFSET:
+            apart = difference(c, state[i], predict_component(kind, i, base, ticks))
+        elif c.kind == KIND_OFFSET:
+            apart = pair_apart(c, state[i], state[c.pair], predict_component(kind, i, base, ticks),
+                               predict_component(kind, c.pair, base, ticks))
+        else:
+            continue                        # a quadrant was looked at with its offset
         if apart > tolerance or apart < -tolerance:
             return False
     return True

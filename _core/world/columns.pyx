@@ -6,10 +6,10 @@ import numpy as np
 
 COMPONENT_DTYPE = np.dtype({
     "names": ["step", "num", "low", "high", "tolerance", "predict", "column", "lane", "lanes", "kind", "bits",
-              "audience", "shift", "rate_ticks", "small", "medium"],
+              "audience", "shift", "rate_ticks", "small", "medium", "pair"],
     "formats": [np.float64, np.int64, np.int32, np.int32, np.int32, np.int16, np.uint16, np.uint8, np.uint8, np.uint8,
-                np.uint8, np.uint8, np.uint8, np.uint16, np.uint8, np.uint8],
-    "offsets": [0, 8, 16, 20, 24, 28, 30, 32, 33, 34, 35, 36, 37, 38, 40, 41],
+                np.uint8, np.uint8, np.uint8, np.uint16, np.uint8, np.uint8, np.int16],
+    "offsets": [0, 8, 16, 20, 24, 28, 30, 32, 33, 34, 35, 36, 37, 38, 40, 41, 42],
     "itemsize": 64,
 })
 
@@ -23,12 +23,14 @@ cdef object _wrong_component(const EntityKind* kind, uint32_t i):
     cdef const Component* by
     if not c.step > 0 or c.low > c.high or not 0 < c.bits <= 32 or <int64_t>c.high - c.low >> c.bits or c.tolerance < 0:
         return "step, range, bits or tolerance"
-    if not 0 < c.small < c.medium < 32 or c.audience > AUDIENCE_OWNER + kind.groups or c.kind > KIND_FLAGS:
+    if not 0 < c.small < c.medium < 32 or c.audience > AUDIENCE_OWNER + kind.groups or c.kind > KIND_QUADRANT:
         return "class widths, audience or kind"
     if c.lane >= c.lanes or (i == 0 and c.lane) or (c.lane and kind.component[i - 1].column != c.column):
         return "lanes: those of a field stand together"
     if c.lane and (kind.component[i - 1].audience != c.audience or kind.component[i - 1].rate_ticks != c.rate_ticks):
         return "audience or rate: lanes of a field share them"
+    if c.kind >= KIND_OFFSET and not _is_pair(kind, i):
+        return "pair: an offset from 0 on, and after it its quadrant, in all else alike"
     if c.predict < 0:
         return None
     if c.predict >= <int>kind.components or c.shift > 62:
@@ -40,6 +42,19 @@ cdef object _wrong_component(const EntityKind* kind, uint32_t i):
     if abs(int(c.num)) * reach * PREDICT_LIMIT + (1 << int(c.shift) >> 1) > 2**62:
         return "num and shift: a prediction could overflow 64 bits"
     return None
+
+
+cdef bint _is_pair(const EntityKind* kind, uint32_t i):
+    cdef const Component* c = &kind.component[i]
+    cdef const Component* other
+    if not 0 <= c.pair < <int>kind.components:
+        return False
+    other = &kind.component[c.pair]
+    if c.kind == KIND_QUADRANT:
+        return other.kind == KIND_OFFSET and other.pair == <int>i
+    return c.low == 0 < c.high and c.pair > <int>i and other.kind == KIND_QUADRANT and other.pair == <int>i and \
+        other.predict == c.predict and other.num == c.num and other.shift == c.shift and \
+        other.audience == c.audience and other.rate_ticks == c.rate_ticks
 
 
 @final
@@ -117,10 +132,16 @@ cdef class KindTable:
             numbers[i] = value
         return [predict_component(table, i, numbers, ticks) for i in range(len(state))]
 
-    def quantize(self, kind: int, component: int, value: float) -> int | None:
-        """`value` in user units as quanta; None if it is no finite number."""
-        cdef int32_t quanta = 0
+    def quantize(self, kind: int, component: int, value: float) -> int | tuple[int, int] | None:
+        """`value` in user units as quanta, of an offset with its quadrant; None if it is no finite number."""
+        cdef int32_t[MAX_COMPONENTS] quanta
         cdef uint64_t saturated = 0
+        cdef const EntityKind* table
         if not (0 <= kind < self.count and 0 <= component < self.kinds[kind].components):
             raise ValueError("no such component")
-        return quanta if quantize(&self.kinds[kind].component[component], value, &quanta, &saturated) else None
+        table = &self.kinds[kind]
+        if table.component[component].kind == KIND_OFFSET:
+            known = quantize_pair(table, component, value, quanta, &saturated)
+            return (quanta[component], quanta[table.component[component].pair]) if known else None
+        known = quantize(&table.component[component], value, &quanta[component], &saturated)
+        return quanta[component] if known else None

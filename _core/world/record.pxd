@@ -15,7 +15,8 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from shadowland._core.world.columns cimport (
-    KIND_ANGLE, MAX_COMPONENTS, Component, EntityKind, difference, is_shown, predict_component, wrap_into)
+    KIND_ANGLE, KIND_OFFSET, KIND_QUADRANT, MAX_COMPONENTS, Component, EntityKind, difference, expected_component,
+    is_shown, wrap_into)
 
 cdef enum:
     RECORD_BYTES = 288                  # 64 components of 34 bits, 64 field bits
@@ -204,7 +205,7 @@ cdef inline size_t encode_delta(const EntityKind* kind, const int32_t* state, co
             continue
         changed[f] = False
         for i in range(kind.first[f], kind.first[f + 1]):
-            residual[i] = difference(&kind.component[i], state[i], predict_component(kind, i, reference, ticks))
+            residual[i] = difference(&kind.component[i], state[i], expected_component(kind, i, reference, ticks, state))
             if residual[i]:
                 changed[f] = True
         put_bits(&w, changed[f], 1)
@@ -219,7 +220,7 @@ cdef inline int32_t add_residual(const Component* c, int32_t predicted, int32_t 
                                  RecordReader* r) noexcept nogil:
     cdef int64_t span
     cdef int32_t value
-    if c.kind == KIND_ANGLE:
+    if c.kind == KIND_ANGLE or c.kind == KIND_OFFSET:
         span = <int64_t>c.high - c.low + 1
         if residual < -(span // 2) or residual >= (span + 1) // 2:
             r.failed = True
@@ -239,7 +240,9 @@ cdef inline void decode_delta(const EntityKind* kind, RecordReader* r, const int
             changed |= <uint64_t>take_bits(r, 1) << f
     for f in range(kind.fields):
         for i in range(kind.first[f], kind.first[f + 1]):
-            out[i] = predict_component(kind, i, reference, ticks)
+            out[i] = expected_component(kind, i, reference, ticks, out)
             if changed >> f & 1:
                 out[i] = add_residual(&kind.component[i], out[i], take_class(r, &kind.component[i]), r)
+            elif kind.component[i].kind == KIND_QUADRANT:
+                out[i] = add_residual(&kind.component[i], out[i], 0, r)     # the offset may lie beyond the last
     take_end(r)

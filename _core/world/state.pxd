@@ -14,7 +14,8 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, u
 from libc.string cimport memcpy
 
 from shadowland._core.world.columns cimport (
-    HISTORY_MASK, MAX_COMPONENTS, WINDOW, EntityKind, is_moving, quantize)
+    HISTORY_MASK, KIND_OFFSET, KIND_QUADRANT, MAX_COMPONENTS, WINDOW, EntityKind, is_moving, place_of, quantize,
+    quantize_pair)
 from shadowland._core.world.grid cimport Grid
 
 cdef enum:                              # ColumnSource.type
@@ -118,6 +119,29 @@ cdef inline int32_t first_quanta(const EntityKind* kind, uint32_t i) noexcept no
         return kind.component[i].low
     return kind.component[i].high if kind.component[i].high < 0 else 0
 
+cdef inline void quantize_pairs(const EntityKind* kind, const KindRows* rows, uint32_t f, uint32_t row,
+                                const int32_t* old, uint32_t tick, uint32_t* field_changed, int32_t* new,
+                                PublishStats* stats) noexcept nogil:
+    """Field f of a row where that has quadrants, which come with their offsets; else as quantize_row()."""
+    cdef uint32_t first = kind.first[f], i, pair
+    cdef const ColumnSource* column = &rows.column[f]
+    cdef bint changed = old == NULL, held
+    if kind.component[first].kind == KIND_QUADRANT:
+        return
+    held = old != NULL and kind.component[first].rate_ticks and \
+        tick - field_changed[first] < kind.component[first].rate_ticks
+    for i in range(first, kind.first[f + 1]):
+        pair = kind.component[i].pair
+        new[i] = old[i] if old != NULL else first_quanta(kind, i)
+        new[pair] = old[pair] if old != NULL else first_quanta(kind, pair)
+        if not held and not quantize_pair(kind, i, column_value(column, <size_t>row * column.lanes + i - first), new,
+                                          &stats.saturated):
+            stats.refused += 1
+        if old != NULL and (new[i] != old[i] or new[pair] != old[pair]):
+            changed = True
+    if changed:
+        field_changed[first] = tick
+
 cdef inline void quantize_row(const EntityKind* kind, const KindRows* rows, uint32_t row, const int32_t* old,
                               uint32_t tick, uint32_t* field_changed, int32_t* new, PublishStats* stats) noexcept nogil:
     """State of one row. `old`: the state before, or NULL for the first time, when rates do not hold anything back."""
@@ -127,6 +151,9 @@ cdef inline void quantize_row(const EntityKind* kind, const KindRows* rows, uint
     for f in range(kind.fields):
         column = &rows.column[f]
         i = kind.first[f]
+        if kind.component[i].kind >= KIND_OFFSET:
+            quantize_pairs(kind, rows, f, row, old, tick, field_changed, new, stats)
+            continue
         if old != NULL and kind.component[i].rate_ticks and tick - field_changed[i] < kind.component[i].rate_ticks:
             for i in range(kind.first[f], kind.first[f + 1]):
                 new[i] = old[i]
@@ -171,7 +198,7 @@ cdef inline void publish_row(WorldState* world, uint32_t number, uint32_t row, u
     world.place[index].generation, world.place[index].kind = slot.generation, number
     for i in range(3):
         if kind.position[i] >= 0:
-            place[i] = new[kind.position[i]] * kind.component[kind.position[i]].step
+            place[i] = place_of(kind, kind.position[i], new)
 
 cdef inline const int32_t* reference_state(const WorldState* world, uint32_t index, uint32_t at,
                                            uint32_t* found) noexcept nogil:

@@ -9,7 +9,9 @@ Threads  One writer, any number of reading processes: a tick's number is written
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from shadowland._core.world.columns cimport EntityKind, difference, is_shown, quantize
+from shadowland._core.world.columns cimport (
+    KIND_OFFSET, KIND_QUADRANT, Component, EntityKind, difference, is_shown, pair_apart, place_of, quantize,
+    quantize_pair)
 from shadowland._core.world.state cimport WorldState, column_value, first_quanta
 from shadowland._core.world.view cimport Seat, ViewSet, in_view, kept_at, view_seat, view_state
 
@@ -69,14 +71,19 @@ cdef inline void truth_write_row(const WorldState* world, const TruthTick* now, 
     cdef const int32_t* old = &before.state[slot * world.stride]
     cdef bint known = before.slot[slot].generation == world.slot[slot].generation
     cdef uint64_t saturated = 0
+    cdef double value
     now.slot[slot].generation = world.slot[slot].generation
     now.slot[slot].kind = number
+    for i in range(kind.components):
+        state[i] = old[i] if known else first_quanta(kind, i)
     for f in range(kind.fields):
         for i in range(kind.first[f], kind.first[f + 1]):
-            state[i] = old[i] if known else first_quanta(kind, i)
-            quantize(&kind.component[i], column_value(
-                &world.rows[number].column[f],
-                <size_t>row * world.rows[number].column[f].lanes + i - kind.first[f]), &state[i], &saturated)
+            value = column_value(&world.rows[number].column[f],
+                                 <size_t>row * world.rows[number].column[f].lanes + i - kind.first[f])
+            if kind.component[i].kind == KIND_OFFSET:
+                quantize_pair(kind, i, value, state, &saturated)
+            elif kind.component[i].kind != KIND_QUADRANT:
+                quantize(&kind.component[i], value, &state[i], &saturated)
 
 cdef inline double truth_distance2(const EntityKind* kind, const int32_t* state, const double* centre) noexcept nogil:
     cdef double total = 0.0, apart
@@ -84,7 +91,7 @@ cdef inline double truth_distance2(const EntityKind* kind, const int32_t* state,
     for axis in range(3):
         apart = centre[axis]
         if kind.position[axis] >= 0:
-            apart -= state[kind.position[axis]] * kind.component[kind.position[axis]].step
+            apart -= place_of(kind, kind.position[axis], state)
         total += apart * apart
     return total
 
@@ -93,11 +100,15 @@ cdef inline bint truth_is_off(const EntityKind* kind, const int32_t* truth, cons
     """True if `seen` is off by more than the tolerance. Fields with a rate lag by design and are left out."""
     cdef uint32_t i
     cdef int64_t apart, tolerance
+    cdef const Component* c
     for i in range(kind.components):
-        if kind.component[i].rate_ticks or not is_shown(&kind.component[i], audience):
+        c = &kind.component[i]
+        if c.rate_ticks or not is_shown(c, audience) or c.kind == KIND_QUADRANT:
             continue
-        apart = difference(&kind.component[i], truth[i], seen[i])
-        tolerance = kind.component[i].tolerance if kind.component[i].predict >= 0 else 0
+        apart = difference(c, truth[i], seen[i])
+        if c.kind == KIND_OFFSET:
+            apart = pair_apart(c, truth[i], truth[c.pair], seen[i], seen[c.pair])
+        tolerance = c.tolerance if c.predict >= 0 else 0
         if apart > tolerance or apart < -tolerance:
             return True
     return False

@@ -4,7 +4,7 @@ from libc.math cimport sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from shadowland._core.world.columns cimport MAX_COMPONENTS, SHOW_OWNER, KindTable
+from shadowland._core.world.columns cimport MAX_COMPONENTS, SHOW_OWNER, KindTable, place_of
 from shadowland._core.world.replicate cimport World
 from shadowland._core.world.view cimport Views
 
@@ -163,8 +163,8 @@ cdef class Truth:
             for axis in range(3):
                 centre[axis] = 0.0
                 if kind.position[axis] >= 0:
-                    centre[axis] = at.state[<size_t>sitting.slot * self.header.stride + kind.position[axis]] \
-                        * kind.component[kind.position[axis]].step
+                    centre[axis] = place_of(kind, kind.position[axis],
+                                            &at.state[<size_t>sitting.slot * self.header.stride])
             return True
         return False
 

@@ -7,6 +7,7 @@ from shadowland.schema.annotations import (
     MaxLen,
     OwnerOnly,
     Predicted,
+    Quadrants,
     Quantized,
     Range,
     Rate,
@@ -22,7 +23,7 @@ from shadowland.schema.registry import Schema
 
 __all__ = [
     "CHANNELS", "COMPONENT_DTYPE", "MAX_RECORD_BYTES", "MESSAGE_LIMITS", "Angle", "Column", "Entity", "GroupOnly",
-    "Layout", "Local", "MaxLen", "Message", "MessageColumns", "OwnerOnly", "Predicted", "Quantized", "Range", "Rate",
-    "Schema", "Unit", "Vec2", "Vec3", "decode_columns", "decode_one", "differences", "encode_columns", "encode_one",
-    "layout", "prediction", "read_document",
+    "Layout", "Local", "MaxLen", "Message", "MessageColumns", "OwnerOnly", "Predicted", "Quadrants", "Quantized",
+    "Range", "Rate", "Schema", "Unit", "Vec2", "Vec3", "decode_columns", "decode_one", "differences",
+    "encode_columns", "encode_one", "layout", "prediction", "read_document",
 ]

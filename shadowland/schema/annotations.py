@@ -50,6 +50,22 @@ class Quantized:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Quadrants:
+    """A Quantized position in a world wider than 2**32 steps: the world is cut into quadrants, and what travels is the
+    quadrant and the steps from its lower corner. Columns hold world units all the same, as float64.
+
+    edge: of a quadrant, in the field's unit; one number, or one for each lane. A whole number of steps, 2 to 2**31.
+    bits: width of a quadrant's number, 1 to 32: -2**(bits - 1) to 2**(bits - 1) - 1 along each axis.
+
+    float64 resolves the step up to 2**53 steps from the middle; beyond, neighbouring steps are one float.
+    """
+
+    edge: float | tuple[float, ...]
+    bits: int = 32
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Predicted:
     """Between records both sides move the field by its velocity, and only what strays further is sent.
 

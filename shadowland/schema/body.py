@@ -5,6 +5,7 @@ import inspect
 import math
 import types
 import typing
+from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeVar
 
 from shadowland.errors import ConfigError
@@ -14,6 +15,7 @@ from shadowland.schema.annotations import (
     Lanes,
     MaxLen,
     Predicted,
+    Quadrants,
     Quantized,
     Range,
     Rate,
@@ -28,17 +30,18 @@ MAX_COMPONENTS: Final = 64              # the world keeps sets of components in 
 MAX_TEXTS: Final = 16                   # and as many lists
 MAX_LIST: Final = 65_535                # elements
 FIRST_GROUP: Final = 2                  # audience of a class's first group
+MAX_SPAN: Final = 2**31                 # steps of a quadrant's edge: an offset is an int32
 CLASS_GROUPS: Final = 5                 # an audience set fits the head of a record
 RESERVED: Final = frozenset(
     {"rows", "sessions", "numbers", "times", "handles", "owners", "mine", "shown", "select", "row"})
 """Names that columns use for themselves."""
 
 Mark = TypeVar("Mark")
-WORDS: Final = (Lanes, Turn, Quantized, Predicted, Range, Rate, Unit, MaxLen, Audience, GroupOnly)
+WORDS: Final = (Lanes, Turn, Quantized, Predicted, Range, Rate, Unit, MaxLen, Audience, GroupOnly, Quadrants)
 # Which words may stand beside which Python type; Lanes and Turn come with Vec2, Vec3 and Angle themselves.
 ALLOWED: Final[dict[str, tuple[type, ...]]] = {
-    "float": (Quantized, Predicted, Range, Rate, Unit, Audience, GroupOnly),
-    "vector": (Lanes, Quantized, Predicted, Range, Rate, Unit, Audience, GroupOnly),
+    "float": (Quantized, Quadrants, Predicted, Range, Rate, Unit, Audience, GroupOnly),
+    "vector": (Lanes, Quantized, Quadrants, Predicted, Range, Rate, Unit, Audience, GroupOnly),
     "angle": (Turn, Quantized, Predicted, Rate, Audience, GroupOnly),
     "int": (Range, Rate, Audience, GroupOnly),
     "bool": (Rate, Audience, GroupOnly),
@@ -136,6 +139,11 @@ class Words:
             self.refuse("a Local field never travels", "keep sl.Local alone, without words about the wire")
         if self.find(Unit) and (self.find(Quantized) or self.find(Range) or self.find(Predicted)):
             self.refuse("Unit already says step and range", "remove Quantized, Range and Predicted")
+        if self.find(Quadrants) and (self.find(Range) or not self.find(Quantized)):
+            self.refuse("Quadrants say how far the world reaches, and Quantized how finely",
+                        "write `sl.Quantized(step=...), Quadrants(edge=..., bits=...)` without Range")
+        if self.find(Quadrants) and self.most:
+            self.refuse("the elements of a list cannot have Quadrants", "send places from a corner that is a field")
 
     def positive(self, word: str, value: object) -> float:
         """`value` as a finite float above 0."""
@@ -147,7 +155,7 @@ class Words:
 def example(word: type) -> str:
     """How a word is written."""
     fields = dataclasses.fields(word) if dataclasses.is_dataclass(word) else ()
-    where = "" if word is GroupOnly else "sl."         # it stands in shadowland.schema
+    where = "" if word in (GroupOnly, Quadrants) else "sl."        # they stand in shadowland.schema
     return f"{where}{word.__name__}({', '.join(f'{field.name}=...' for field in fields)})"
 
 
@@ -171,7 +179,7 @@ def read_fields(cls: type, root: type, *, message: bool) -> dict[str, Field]:
             words.refuse("the name is taken by the library", "choose another name")
         fields[name] = read_field(words)
     fields = _number_groups(cls.__name__, fields)
-    numbers = sum(field.lanes for field in fields.values() if field.bits and not field.most)
+    numbers = sum(len(field.widths) for field in fields.values() if field.bits and not field.most)
     texts = sum(field.kind is Kind.TEXT and not field.most for field in fields.values())
     lists = sum(field.most > 0 for field in fields.values())
     if lists > MAX_TEXTS:
@@ -312,6 +320,9 @@ def _float(words: Words, common: dict[str, Any]) -> Field:
         if not words.message:
             words.refuse("a float has no step", "add sl.Quantized(step=...), or sl.Local if it stays on the server")
         return Field(kind=Kind.FLOAT32, bits=32, **common)
+    if quadrants := words.find(Quadrants):
+        return Field(kind=Kind.FLOAT, step=step, **common, **_quadrants(words, quadrants, step, common["lanes"]),
+                     **_prediction(words))
     low, high = _quantized_range(words, step)
     bits = (high - low).bit_length()
     return Field(kind=Kind.FLOAT, step=step, low=low, high=high, bits=bits, **common, **_prediction(words))
@@ -339,6 +350,22 @@ def _quantized_range(words: Words, step: float) -> tuple[int, int]:
         words.refuse(f"Range({limits.low!r}, {limits.high!r}) in steps of {step!r} takes over 32 bits",
                      "choose a coarser step")
     return low, high
+
+
+def _quadrants(words: Words, quadrants: Quadrants, step: float, lanes: int) -> dict[str, Any]:
+    if type(quadrants.bits) is not int or not 1 <= quadrants.bits <= 32:
+        words.refuse(f"Quadrants bits is {quadrants.bits!r}", "give 1 to 32")
+    given = quadrants.edge if isinstance(quadrants.edge, tuple) else (quadrants.edge,) * lanes
+    if len(given) != lanes:
+        words.refuse(f"Quadrants edge is {quadrants.edge!r}", f"give one number, or {lanes}")
+    edges = tuple(words.positive("the edge of Quadrants", edge) for edge in given)
+    for edge in edges:
+        span = Fraction(repr(edge)) / Fraction(repr(step))          # as they are written: 0.1 is a tenth
+        if span.denominator != 1 or not 2 <= span <= MAX_SPAN:
+            near = max(2, min(round(span), MAX_SPAN)) * Fraction(repr(step))
+            words.refuse(f"an edge of {edge!r} is not 2 to 2**31 whole steps of {step!r}", f"give {float(near)!r}")
+    high = 2 ** (quadrants.bits - 1) - 1
+    return {"edge": edges, "low": -high - 1, "high": high, "bits": quadrants.bits}
 
 
 def _prediction(words: Words) -> dict[str, Any]:

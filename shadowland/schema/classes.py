@@ -68,7 +68,7 @@ class Contract:
     @property
     def fixed_bytes(self) -> int:
         """Bytes of the bit-packed part."""
-        return (sum(field.bits * field.lanes for field in self.components) + 7) // 8
+        return (sum(sum(field.widths) for field in self.components) + 7) // 8
 
     @property
     def max_bytes(self) -> int:

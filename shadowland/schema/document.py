@@ -33,6 +33,7 @@ class FieldText(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     predicted_by: str = ""
     tolerance: float | None = None
     unit: bool = False
+    edge: list[float] = []
     members: list[int] = []
 
     @property
@@ -51,8 +52,16 @@ class FieldText(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         return f"list of {name}" if self.most else name
 
     @property
+    def total(self) -> int:
+        """Bits of all its numbers."""
+        offsets = sum((round(edge / self.step) - 1).bit_length() for edge in self.edge)
+        return self.bits * self.lanes + offsets
+
+    @property
     def width(self) -> str:
         """What it takes on the wire."""
+        if self.edge:
+            return f"{self.total} bits"
         return f"{self.bits} bits" if self.lanes == 1 else f"{self.lanes} × {self.bits} bits"
 
     def facts(self) -> dict[str, str]:
@@ -71,7 +80,9 @@ class FieldText(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
             found["Unit bits"] = str(self.bits)
         elif self.kind not in ("bool", "float32"):
             found["step"] = f"{self.step:g}"
-            if self.kind != "angle":
+            if self.edge:
+                found["quadrants"] = f"{' × '.join(f'{edge:g}' for edge in self.edge)}, {self.bits} bits each"
+            elif self.kind != "angle":
                 found["range"] = self.range
         return found
 
@@ -89,7 +100,7 @@ class ClassText(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     @property
     def bytes(self) -> int:
         """Bytes of the bit-packed part."""
-        return (sum(field.bits * field.lanes for field in self.fields if not field.most) + 7) // 8
+        return (sum(field.total for field in self.fields if not field.most) + 7) // 8
 
     def facts(self) -> dict[str, str]:
         """What may differ in a class beside its fields, each in words."""
@@ -129,7 +140,7 @@ def describe(field: dict[str, Any]) -> str:
     """A field of a canonical text in a few words: `health int 0..100`."""
     text = msgspec.convert(field, FieldText)
     facts = text.facts()
-    extent = facts.get("range") or facts.get("characters") or facts.get("values") or ""
+    extent = facts.get("range") or facts.get("quadrants") or facts.get("characters") or facts.get("values") or ""
     return f"{text.name} {text.type} {extent}".rstrip()
 
 

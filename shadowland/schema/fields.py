@@ -26,7 +26,8 @@ class Kind(enum.Enum):
 class Field:
     """One field of an Entity or a Message.
 
-    `low` and `high` are in quanta (steps), `bits` is the width of `value - low`. A Local field has no bits.
+    `low` and `high` are in quanta (steps), `bits` is the width of `value - low`. A Local field has no bits. With `edge`
+    they are those of a quadrant's number; its offsets are 0 to span - 1.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Field:
     low: int = 0
     high: int = 0
     bits: int = 0
+    edge: tuple[float, ...] = ()            # of a quadrant, for each lane; () if the field has no quadrants
     audience: int = 0                       # 0 everybody, 1 the owner, 255 nobody; from 2 on as `group` says
     group: str = ""                         # GroupOnly: name of the sort of group
     rate_hz: float = 0.0                    # 0: each tick
@@ -51,6 +53,16 @@ class Field:
     def local(self) -> bool:
         """True if the field never leaves the server."""
         return self.audience == 255
+
+    @property
+    def spans(self) -> tuple[int, ...]:
+        """Steps along a quadrant's edge, for each lane."""
+        return tuple(round(edge / self.step) for edge in self.edge)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Bits of each of its numbers, in the order in which they travel: with quadrants, first all offsets."""
+        return (*((span - 1).bit_length() for span in self.spans), *(self.bits,) * self.lanes)
 
     @property
     def shape(self) -> str:
@@ -69,7 +81,7 @@ class Field:
         """Type of a column of this field.
 
         Integers and enums are 64 bits wide, so that arithmetic in a system saturates when published and does not wrap
-        before. A float column is 32 bits wide only when that resolves at least 16 parts of a step.
+        before. A float column has 32 bits only when that resolves at least 16 parts of a step, never with quadrants.
         """
         if self.kind is Kind.BOOL:
             return np.dtype(np.bool_)
@@ -77,8 +89,9 @@ class Field:
             return np.dtype(np.object_)
         if self.kind in (Kind.INT, Kind.ENUM, Kind.FLAGS):
             return np.dtype(np.int64)
-        narrow = self.kind in (Kind.FLOAT32, Kind.ANGLE) or self.bits <= 20
-        return np.dtype(np.float32 if narrow and not self.local else np.float64)
+        few = self.bits <= 20 and max(-self.low, self.high) < 2**20        # and not far from 0
+        narrow = self.kind in (Kind.FLOAT32, Kind.ANGLE) or few
+        return np.dtype(np.float32 if narrow and not self.local and not self.edge else np.float64)
 
     def canonical(self) -> dict[str, object]:
         """Everything of the field that both sides must agree on, for the schema's hash. Defaults are not: each side
@@ -91,7 +104,7 @@ class Field:
         entries |= {"step": self.step, "low": self.low, "high": self.high, "bits": self.bits}
         optional = {
             "audience": self.audience, "group": self.group, "rate_hz": self.rate_hz, "predicted_by": self.predicted_by,
-            "unit": self.unit, "members": list(self.members),
+            "unit": self.unit, "members": list(self.members), "edge": list(self.edge),
         }
         entries |= {key: value for key, value in optional.items() if value}
         if self.tolerance is not None:              # a tolerance of 0 is another thing than none

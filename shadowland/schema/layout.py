@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from shadowland._core.world.columns import COMPONENT_DTYPE
 from shadowland.errors import ConfigError
 from shadowland.schema.classes import Entity, contract_of
-from shadowland.schema.fields import Field, Kind
+from shadowland.schema.fields import INT32_HIGH, Field, Kind
 
 PREDICTED_TICKS: Final = 64
 """Longest prediction; a reference that is older has left the history."""
 
+OFFSET, QUADRANT = 4, 5         # kinds of component that a field with quadrants has
 KINDS: Final = {Kind.FLOAT: 0, Kind.INT: 1, Kind.ANGLE: 2, Kind.BOOL: 3, Kind.ENUM: 3, Kind.FLAGS: 3}
 Some = TypeVar("Some", bound=Entity)
 
@@ -29,6 +30,11 @@ class Column:
     default: Any                    # what instances hold; None where the constructor must be given a value
     first: int                      # index of its first component; -1: Local, it has none
     field: Field
+
+    @property
+    def numbers(self) -> slice:
+        """Where its components stand among those of the class."""
+        return slice(self.first, self.first + len(self.field.widths))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,15 +72,16 @@ def layout(cls: type[Some], tick_hz: float) -> Layout[Some]:
     for index, field in enumerate(contract.fields.values()):
         first[field.name] = len(rows) if field.bits else -1
         if field.bits:
-            rows += [_component(field, index, lane, tick_hz) for lane in range(field.lanes)]
+            rows += _components(field, index, len(rows), tick_hz)
     for field in contract.fields.values():
         if field.predicted_by:
             by = contract.fields[field.predicted_by]
             constants = _predicted(contract.name, field, by, tick_hz)
-            for lane in range(field.lanes):
-                row = rows[first[field.name] + lane]
-                row |= constants | {"predict": first[by.name] + lane}
-                row |= _classes(field, int(row["tolerance"]))
+            for number in range(len(field.widths)):
+                row = rows[first[field.name] + number]
+                row |= constants | {"predict": first[by.name] + number % field.lanes}
+                if row["kind"] != QUADRANT:
+                    row |= _classes(field, int(row["bits"]), int(row["tolerance"]))
     components = np.zeros(len(rows), COMPONENT_DTYPE)
     for component, row in zip(components, rows, strict=True):
         for name, value in row.items():
@@ -86,12 +93,19 @@ def layout(cls: type[Some], tick_hz: float) -> Layout[Some]:
     return Layout(cls, float(tick_hz), components, columns)
 
 
-def _component(field: Field, column: int, lane: int, tick_hz: float) -> dict[str, float]:
-    return {
-        "step": field.step, "low": field.low, "high": field.high, "predict": -1, "column": column, "lane": lane,
-        "lanes": field.lanes, "kind": KINDS[field.kind], "bits": field.bits, "audience": field.audience,
-        "rate_ticks": _rate_ticks(field.rate_hz, tick_hz),
-    } | _classes(field, 0)
+def _components(field: Field, column: int, first: int, tick_hz: float) -> list[dict[str, float]]:
+    """Those of one field, the first of which is number `first` of the class."""
+    common = {"predict": -1, "column": column, "lanes": field.lanes, "audience": field.audience,
+              "rate_ticks": _rate_ticks(field.rate_hz, tick_hz)}
+    rows = [common | {"lane": lane, "step": field.step, "low": field.low, "high": field.high, "bits": field.bits,
+                      "kind": KINDS[field.kind]} | _classes(field, field.bits, 0) for lane in range(field.lanes)]
+    if not field.edge:
+        return rows
+    offsets = [row | {"kind": OFFSET, "low": 0, "high": span - 1, "bits": bits, "pair": first + field.lanes + lane}
+               | _classes(field, bits, 0)
+               for lane, (row, span, bits) in enumerate(zip(rows, field.spans, field.widths, strict=False))]
+    return offsets + [row | {"kind": QUADRANT, "step": edge, "pair": first + lane}
+                      for lane, (row, edge) in enumerate(zip(rows, field.edge, strict=True))]
 
 
 def _rate_ticks(rate_hz: float, tick_hz: float) -> int:
@@ -101,13 +115,13 @@ def _rate_ticks(rate_hz: float, tick_hz: float) -> int:
     return min(math.ceil(Fraction(str(tick_hz)) / Fraction(str(rate_hz))), 2**16 - 1)
 
 
-def _classes(field: Field, tolerance: int) -> dict[str, int]:
+def _classes(field: Field, bits: int, tolerance: int) -> dict[str, int]:
     """Widths of the two middle residual classes, in bits of the zigzag number.
 
     A residual of b-bit values needs b + 1 bits, of an angle b. `medium` covers what a walker's velocity or a turning
     walker's position changes by (511 steps); `small` what just outgrew the tolerance, or a small change of a number.
     """
-    full = field.bits if field.kind is Kind.ANGLE else field.bits + 1
+    full = bits if field.kind is Kind.ANGLE else bits + 1
     small = (4 * tolerance).bit_length() if tolerance else 4
     medium = max(2, min(full, max(10, small + 4), 31))
     return {"small": max(1, min(small, medium - 1)), "medium": medium}
@@ -145,4 +159,5 @@ def _predicted(owner: str, field: Field, by: Field, tick_hz: float) -> dict[str,
         tolerance = max(1, math.ceil(by.step / (2 * field.step) - 1e-6))
     else:
         tolerance = math.floor(field.tolerance / field.step + 1e-6)
-    return {"num": num, "shift": shift, "tolerance": min(tolerance, field.high - field.low)}
+    most = INT32_HIGH if field.edge else field.high - field.low
+    return {"num": num, "shift": shift, "tolerance": min(tolerance, most)}

@@ -39,7 +39,7 @@ class Packing:
         self.texts = contract.texts
         codes: list[tuple[int, int, int, int, int, int, int]] = []
         for field in contract.components:
-            self.numbers.append((field, slice(len(codes), len(codes) + field.lanes)))
+            self.numbers.append((field, slice(len(codes), len(codes) + len(field.widths))))
             codes += component_codes(field)
         self.width = len(codes)
         self.lists = contract.lists
@@ -49,6 +49,9 @@ class Packing:
 def component_codes(field: Field) -> list[tuple[int, int, int, int, int, int, int]]:
     """(kind, low, high, bits, lanes, unit_squared, members) of each component, as MessageCodec takes them."""
     kind, members = KINDS.get(field.kind, RANGE), 0
+    if field.edge:
+        offsets = [(RANGE, 0, span - 1, bits, 1, 0, 0) for span, bits in zip(field.spans, field.widths, strict=False)]
+        return offsets + [(RANGE, field.low, field.high, field.bits, 1, 0, 0)] * field.lanes
     if field.kind is Kind.FLAGS:
         members = field.members[0]
     elif field.kind is Kind.ENUM:

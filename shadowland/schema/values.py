@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from shadowland._core.wire.quantize import join, split
 from shadowland.schema.annotations import UNIT_TOLERANCE
 from shadowland.schema.fields import Field, Kind
 
@@ -80,6 +81,11 @@ def to_quanta(field: Field, value: object) -> list[int]:
     if field.kind is Kind.ANGLE:
         count = field.high - field.low + 1
         return [(math.floor(lane / field.step + 0.5) - field.low) % count + field.low for lane in lanes]
+    if field.edge:
+        pairs, beyond = _pairs(field, np.array([lanes]))
+        if beyond.any():
+            raise ValueError(f"it is outside the {2**field.bits} quadrants")
+        return [int(quantum) for quantum in pairs[0]]
     return [_within(field, math.floor(lane / field.step + 0.5)) for lane in lanes]
 
 
@@ -95,6 +101,8 @@ def from_quanta(field: Field, quanta: list[int]) -> Any:
         lanes = struct.unpack(f"<{len(quanta)}f", struct.pack(f"<{len(quanta)}i", *quanta))
     elif field.unit:
         lanes = tuple(quantum / field.high for quantum in quanta)       # exact at 1, which quantum * step is not
+    elif field.edge:
+        lanes = tuple(_joined(field, np.array([quanta], np.int32))[0].tolist())
     else:
         lanes = tuple(quantum * field.step for quantum in quanta)
     return lanes if field.lanes > 1 else lanes[0]
@@ -130,7 +138,7 @@ def _refuse(bad: NDArray[np.bool_], problem: str) -> None:
 
 
 def column_to_quanta(field: Field, values: object, count: int) -> NDArray[np.int32]:
-    """An (n, lanes) matrix of quanta from n values, or from one value for all rows."""
+    """A matrix of quanta from n values, or from one value for all rows: (n, lanes), with quadrants (n, 2 × lanes)."""
     shape = (count,) if field.lanes == 1 else (count, field.lanes)
     array = np.asarray(values)
     if array.dtype.kind not in ("b" if field.kind is Kind.BOOL else "iu" if field.dtype.kind == "i" else "iuf"):
@@ -156,12 +164,40 @@ def column_to_quanta(field: Field, values: object, count: int) -> NDArray[np.int
         return narrow.view(np.int32)
     if field.unit:
         return _unit_column(field, floats)
+    if field.edge:
+        pairs, beyond = _pairs(field, floats)
+        _refuse(beyond, "is out of range")
+        return pairs
     with np.errstate(over="ignore", invalid="ignore"):
         quanta = np.floor(floats / field.step + 0.5)
         if field.kind is Kind.ANGLE:
             quanta = (quanta - field.low) % (field.high - field.low + 1) + field.low
     _refuse(~((quanta >= field.low) & (quanta <= field.high)), "is out of range")      # so that NaN is refused too
     return quanta.astype(np.int32)
+
+
+def _pairs(field: Field, places: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Offsets and quadrants (n, 2 × lanes) of finite places (n, lanes), and which of these the world does not reach."""
+    count, lanes = places.shape
+    pairs, beyond = np.zeros((count, 2 * lanes), np.int32), np.zeros(places.shape, np.bool_)
+    for lane, (edge, span) in enumerate(zip(field.edge, field.spans, strict=True)):
+        quadrants, offsets = np.zeros(count, np.int32), np.zeros(count, np.int64)
+        column = np.ascontiguousarray(places[:, lane])
+        split(column, edge, field.step, quadrants, offsets)
+        border = offsets >= span                            # rounded up to it: the next quadrant begins there
+        numbers = quadrants.astype(np.int64) + border
+        beyond[:, lane] = (numbers < field.low) | (numbers > field.high) | (column < field.low * edge - field.step / 2)
+        pairs[:, lane] = np.where(border, 0, offsets)
+        pairs[:, lanes + lane] = np.clip(numbers, field.low, field.high)
+    return pairs, beyond
+
+
+def _joined(field: Field, pairs: NDArray[np.int32]) -> NDArray[np.float64]:
+    """The places (n, lanes) of such pairs."""
+    lanes = field.lanes
+    return np.column_stack([
+        join(np.ascontiguousarray(pairs[:, lanes + lane]), pairs[:, lane].astype(np.int64), edge, field.step)
+        for lane, edge in enumerate(field.edge)])
 
 
 def _unit_column(field: Field, lanes: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -176,11 +212,13 @@ def _unit_column(field: Field, lanes: NDArray[np.float64]) -> NDArray[np.int32]:
 
 
 def column_from_quanta(field: Field, matrix: NDArray[np.int32]) -> NDArray[Any]:
-    """The column of an (n, lanes) matrix of quanta: shape (n,) or (n, lanes), type `field.dtype`."""
+    """The column of such a matrix of quanta: shape (n,) or (n, lanes), type `field.dtype`."""
     if field.kind is Kind.FLOAT32:
         column: NDArray[Any] = np.ascontiguousarray(matrix).view(np.float32)
     elif field.unit:
         column = (matrix / np.float64(field.high)).astype(field.dtype)
+    elif field.edge:
+        column = _joined(field, matrix)
     elif field.dtype.kind == "f":
         column = (matrix * np.float64(field.step)).astype(field.dtype)
     else:

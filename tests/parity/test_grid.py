@@ -10,7 +10,7 @@ from shadowland._core.world.columns import KindTable
 from shadowland._core.world.near import near, near_many, places
 from shadowland._core.world.replicate import World
 from tests.parity.worlds import component_array
-from tests.reference.world_records import FLOAT, INT, Component, Kind
+from tests.reference.world_records import FLOAT, INT, OFFSET, QUADRANT, Component, Kind
 
 CELL = 8.0
 AXIS = Component(-2**31, 2**31 - 1, 0.25, FLOAT, column=0, medium=20)
@@ -18,14 +18,23 @@ PLACE = Kind((AXIS, AXIS, AXIS), (0, 1, 2), 16.0, 0.0)
 FLAT = Kind((AXIS, AXIS, Component(0, 7, kind=INT, column=1, small=2, medium=3)), (0, 1), 16.0, 0.0)
 
 
-def world_of(points: NDArray[np.float64], layer: float, kind: Kind = PLACE) -> tuple[World, NDArray[np.uint64]]:
+WIDE = Kind((
+    *(Component(0, 102400 * 32 - 1, 1 / 32, OFFSET, column=0, medium=20, pair=3 + i) for i in range(3)),
+    *(Component(-2**31, 2**31 - 1, 102400.0, QUADRANT, column=1, medium=20, pair=i) for i in range(3)),
+), (0, 1, 2), 16.0, 0.0)
+
+
+def world_of(points: NDArray[np.float64], layer: float, kind: Kind = PLACE,
+             cell: float = CELL) -> tuple[World, NDArray[np.uint64]]:
     """A world with an entity at each point, and their handles."""
     table = KindTable()
     table.add(component_array(kind), kind.position, kind.radius, kind.hysteresis, kind.groups)
-    world = World(table, 30, len(points), 1, CELL, layer=layer)
+    world = World(table, 30, len(points), 1, cell, layer=layer)
     columns = [np.ascontiguousarray(points)]
     if kind is FLAT:
         columns = [np.ascontiguousarray(points[:, :2]), np.zeros(len(points))]
+    if kind is WIDE:
+        columns *= 2
     world.set_columns(0, columns, len(points))
     handles = [world.reserve(0) for _ in points]
     for handle in handles:
@@ -169,3 +178,18 @@ def test_what_is_no_point_or_radius_is_refused(wrong: dict[str, float]) -> None:
         near_many(world, [[x, y, z]], [radius])
     with pytest.raises(ValueError, match="three axes"):
         near_many(world, [[0.0, 0.0]], [1.0])
+
+
+def test_a_world_of_two_to_the_31_quadrants_has_neighbours_at_its_ends() -> None:
+    """Each is found once. What a coordinate is rounded by, out there, concerns its own axis alone: added to the others
+    it would be a row of more cells than there are buckets."""
+    end = 102400.0 * 2**31
+    around = np.array([[x, y, 0.0] for x in (0.0, 3.0, 16.0) for y in (0.0, 1.0, 2.0, 5.0, 11.0, 15.0)])
+    inside = (around**2).sum(axis=1) <= 256
+    for cell in (1.0, CELL):
+        for x in [*range(-1000, 1000, 77), -end, end - 64]:
+            for y in (-end, 0.0, end - 64):
+                for centre in ((x, y, 0.0), (y, x, 0.0)):
+                    world, handles = world_of(around + centre, 0.0, WIDE, cell)
+                    found = near(world, centre[0], centre[1], 0.0, 16.0)
+                    assert sorted(found.tolist()) == sorted(handles[inside].tolist())

@@ -4,18 +4,19 @@ from hypothesis import strategies as st
 
 from shadowland._core.base.records import SNAPSHOT_ACKED
 from shadowland._core.world.view import Views
-from tests.parity.worlds import ADAPTIVE, KINDS, WALKER, Both, Traffic, kind_table
+from tests.parity.worlds import ADAPTIVE, KINDS, NOMADS, WALKER, Both, Traffic, kind_table
 from tests.reference.replication_view import OK, View
-from tests.reference.world_records import encode_absolute
+from tests.reference.world_records import Kind, encode_absolute
 
 
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.05, 0.4]), delay=st.sampled_from([0, 3, 12]),
-       budget=st.sampled_from([40, 200, 3000]), seats=st.sampled_from([3, 6, 40]), payload=st.sampled_from([128, 1100]),
-       adaptive=st.booleans())
+       budget=st.sampled_from([40, 200, 3000]), seats=st.sampled_from([3, 6, 40]), payload=st.sampled_from([134, 1100]),
+       kinds=st.sampled_from([KINDS, ADAPTIVE, NOMADS]))
 def test_compiled_world_and_views_follow_the_reference(
-        seed: int, loss: float, delay: int, budget: int, seats: int, payload: int, adaptive: bool) -> None:
-    run = Traffic(seed, seats, max_payload=payload, reference=True, kinds=ADAPTIVE if adaptive else KINDS)
+        seed: int, loss: float, delay: int, budget: int, seats: int, payload: int,
+        kinds: tuple[Kind, ...]) -> None:
+    run = Traffic(seed, seats, max_payload=payload, reference=True, kinds=kinds)
     for _ in range(200):
         run.step(loss, delay, budget)
 

@@ -10,7 +10,7 @@ from shadowland._core.world.replicate import World
 from shadowland._core.world.view import Views
 from tests.reference.replication import EVERYBODY, Entity, Observer, Server
 from tests.reference.replication_view import OK, View
-from tests.reference.world_records import ANGLE, FLOAT, INT, OWNER, Component, Kind
+from tests.reference.world_records import ANGLE, FLOAT, INT, OFFSET, OWNER, QUADRANT, Component, Kind
 
 HZ = 30
 MASKS = (EVERYBODY, EVERYBODY, EVERYBODY, 1, 1 << 63, 0)
@@ -33,7 +33,16 @@ STONE = Kind(components=(
     Component(0, 7, kind=INT, column=2, audience=2, small=2, medium=5),
 ), position=(0, 1), radius=8.0, hysteresis=0.5, groups=(0,), weight=9)
 
+# The same walker in quadrants of 10.24, four along each axis: it comes to the world's ends too.
+_PLACES = WALKER.components[:3]
+NOMAD = replace(WALKER, components=(
+    *(replace(c, low=0, high=1023, kind=OFFSET, pair=11 + i) for i, c in enumerate(_PLACES)),
+    *WALKER.components[3:],
+    *(replace(c, low=-2, high=1, kind=QUADRANT, step=10.24, pair=i, column=7, small=2,
+              medium=4) for i, c in enumerate(_PLACES))))
+
 KINDS = (WALKER, STONE)
+NOMADS = (NOMAD, STONE)
 ADAPTIVE = (replace(WALKER, far=0.5, far_ticks=3), replace(STONE, far=0.3, far_ticks=7))
 
 
@@ -42,7 +51,7 @@ def component_array(kind: Kind) -> NDArray[np.void]:
     array = np.zeros(len(kind.components), COMPONENT_DTYPE)
     for row, c in zip(array, kind.components, strict=True):
         for name in ("step", "num", "low", "high", "tolerance", "predict", "column", "kind", "bits", "audience",
-                     "shift", "rate_ticks", "small", "medium"):
+                     "shift", "rate_ticks", "small", "medium", "pair"):
             row[name] = getattr(c, name)
     for field in kind.fields(kind.shows_all):
         array["lanes"][field] = len(field)
@@ -63,11 +72,11 @@ class Both:
 
     def __init__(self, entities: int = 24, observers: int = 3, seats: int = 6, max_payload: int = 1100,
                  reference: bool = True, kinds: tuple[Kind, ...] = KINDS) -> None:
-        self.reference = reference
+        self.reference, self.kinds = reference, kinds
         self.world = World(kind_table(kinds), HZ, entities, observers, 4.0, seats=seats, max_payload=max_payload)
         self.server = Server(kinds, HZ, seats, max_payload)
         self.columns: list[list[NDArray[np.float64]]] = []
-        for number, kind in enumerate(KINDS):
+        for number, kind in enumerate(kinds):
             self.columns.append([np.zeros((entities, len(field))) for field in kind.fields(kind.shows_all)])
             self.world.set_columns(number, self.columns[number], entities)
         self.values: dict[int, list[float]] = {}        # by handle
@@ -137,7 +146,7 @@ class Both:
 
     def audience(self, observer: int, handle: int) -> int:
         """The set that should be shown of the entity: 1 the owner's, 2 its class's first group's, 4 ..."""
-        kind = KINDS[self.world.kind_of(handle)]
+        kind = self.kinds[self.world.kind_of(handle)]
         if self.world.owner_of(handle) == self.connections[observer]:
             return kind.shows_all
         avatar = self.avatars[observer] if self.avatars[observer] in self.values else 0
@@ -152,8 +161,10 @@ class Both:
         self.tick += 1
         for handle, values in self.values.items():
             kind, row = self.world.kind_of(handle), self.world.row_of(handle)
-            for field, column in zip(KINDS[kind].fields(KINDS[kind].shows_all), self.columns[kind], strict=True):
-                column[row] = [values[i] for i in field]
+            components, fields = self.kinds[kind].components, self.kinds[kind].fields(self.kinds[kind].shows_all)
+            for field, column in zip(fields, self.columns[kind], strict=True):
+                if components[field[0]].kind != QUADRANT:       # which comes of the offset's column
+                    column[row] = [values[i] for i in field]
         self.world.publish(self.tick)
         if not self.reference:
             return
@@ -189,8 +200,8 @@ class Traffic:
                  kinds: tuple[Kind, ...] = KINDS) -> None:
         self.random, self.gold = np.random.default_rng(seed), np.random.default_rng(gold_seed)
         self.both = Both(seats=seats, max_payload=max_payload, reference=reference, kinds=kinds)
-        self.views = Views(kind_table(), 3, seats, history)
-        self.references = [View(KINDS, seats, history) for _ in range(3)] if reference else []
+        self.views = Views(kind_table(kinds), 3, seats, history)
+        self.references = [View(kinds, seats, history) for _ in range(3)] if reference else []
         self.flying: list[tuple[int, int, int, bytes]] = []     # arrival, observer, token, payload
         self.sent: dict[int, list[tuple[int, bytes]]] = {}
         self.spectator = spectator
@@ -220,7 +231,7 @@ class Traffic:
         self.views.reset(observer)
         if self.references:
             old = self.references[observer]
-            self.references[observer] = View(KINDS, old.seat_count, old.depth)
+            self.references[observer] = View(self.both.kinds, old.seat_count, old.depth)
         self.flying = [entry for entry in self.flying if entry[1] != observer]
         owner = -1 if self.spectator and observer == 0 else observer
         self.both.watch(observer, self.both.spawn(0, self.walker(), owner))
@@ -294,7 +305,7 @@ class Traffic:
                 values[3:6] = [0, 0, 0]
                 for i in range(3):      # where the last number was none, it stands where it was seen last
                     if np.isnan(values[i]):
-                        values[i] = published[i] * 0.01 if published else 0.0
+                        values[i] = self.both.kinds[0].place(published)[i] if published else 0.0
 
     def deliver(self, loss: float) -> None:
         both = self.both

@@ -4,18 +4,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.parity.worlds import ADAPTIVE, KINDS, Traffic
-from tests.reference.world_records import State, difference
+from tests.parity.worlds import ADAPTIVE, KINDS, NOMADS, Traffic
+from tests.reference.world_records import Kind, State
+from tests.reference.world_records import apart as apart_in
 
 LOSSES = st.sampled_from([0.0, 0.1, 0.4])
 DELAYS = st.sampled_from([0, 2, 9])
 SEEDS = st.integers(0, 2**32)
+BOTH = st.sampled_from([KINDS, NOMADS])
 
 
 def place_of(traffic: Traffic, handle: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    kind, state = KINDS[traffic.both.world.kind_of(handle)], traffic.both.world.published(handle)
+    kind, state = traffic.both.kinds[traffic.both.world.kind_of(handle)], traffic.both.world.published(handle)
     assert state is not None
-    axes = [state[i] * kind.components[i].step for i in kind.position]
+    axes = kind.place(state)
     return np.array(axes + [0.0] * (3 - len(axes)))
 
 
@@ -34,7 +36,7 @@ def in_view(traffic: Traffic, observer: int, extra: float) -> set[tuple[int, int
 
     centre = place_of(traffic, avatar)
     for handle in both.values:
-        kind = KINDS[both.world.kind_of(handle)]
+        kind = both.kinds[both.world.kind_of(handle)]
         near = np.linalg.norm(place_of(traffic, handle) - centre) <= kind.radius + extra * kind.hysteresis
         if near and both.may_see(observer, handle):
             found.add((handle & 0xFFFFFFFF, handle >> 32))
@@ -45,20 +47,21 @@ def apart(traffic: Traffic, key: tuple[int, int], kind: int, state: State, audie
     """Components of what a view shows that are farther from what was published than they may be."""
     published = traffic.both.world.published(key[1] << 32 | key[0])
     assert published is not None
-    wrong = []
-    for i in KINDS[kind].visible(audience):
-        c = KINDS[kind].components[i]
+    wrong, declared = [], traffic.both.kinds[kind]
+    for i in declared.visible(audience):
+        c = declared.components[i]
         moves = c.predict >= 0 and published[c.predict] != 0
-        if abs(difference(c, state[i], published[i])) > (c.tolerance if moves and not exact else 0):
+        if abs(apart_in(declared, i, state, published)) > (c.tolerance if moves and not exact else 0):
             wrong.append(i)
     return wrong
 
 
 @settings(max_examples=20, deadline=None)
-@given(SEEDS, LOSSES, DELAYS, st.sampled_from([60, 300, 3000]), st.sampled_from([128, 997]), st.booleans())
+@given(SEEDS, LOSSES, DELAYS, st.sampled_from([60, 300, 3000]), st.sampled_from([134, 997]),
+       st.sampled_from([KINDS, ADAPTIVE, NOMADS]))
 def test_at_rest_every_view_equals_what_was_published(
-        seed: int, loss: float, delay: int, budget: int, payload: int, adaptive: bool) -> None:
-    traffic = Traffic(seed, seats=40, max_payload=payload, kinds=ADAPTIVE if adaptive else KINDS)
+        seed: int, loss: float, delay: int, budget: int, payload: int, kinds: tuple[Kind, ...]) -> None:
+    traffic = Traffic(seed, seats=40, max_payload=payload, kinds=kinds)
     for _ in range(120):
         traffic.step(loss, delay, budget)
     traffic.halt()
@@ -74,9 +77,9 @@ def test_at_rest_every_view_equals_what_was_published(
 
 
 @settings(max_examples=15, deadline=None)
-@given(SEEDS)
-def test_in_motion_everything_known_is_within_the_tolerance_at_each_tick(seed: int) -> None:
-    traffic = Traffic(seed, seats=40)
+@given(SEEDS, BOTH)
+def test_in_motion_everything_known_is_within_the_tolerance_at_each_tick(seed: int, kinds: tuple[Kind, ...]) -> None:
+    traffic = Traffic(seed, seats=40, kinds=kinds)
     for _ in range(150):
         traffic.step(0.0, 0, 4000)
         for observer in range(3):
@@ -108,9 +111,10 @@ def test_in_motion_what_is_far_is_within_the_tolerance_at_each_of_its_turns(seed
 
 
 @settings(max_examples=20, deadline=None)
-@given(SEEDS, LOSSES)
-def test_what_may_no_longer_be_seen_is_gone_one_delivered_snapshot_after(seed: int, loss: float) -> None:
-    traffic = Traffic(seed, seats=40)
+@given(SEEDS, LOSSES, BOTH)
+def test_what_may_no_longer_be_seen_is_gone_one_delivered_snapshot_after(
+        seed: int, loss: float, kinds: tuple[Kind, ...]) -> None:
+    traffic = Traffic(seed, seats=40, kinds=kinds)
     for _ in range(150):
         traffic.step(loss, 0, 4000)             # at once or never
         for observer in range(3):
@@ -138,9 +142,10 @@ def test_values_of_owners_and_groups_change_no_byte_of_anybody_elses_traffic(see
 
 
 @settings(max_examples=25, deadline=None)
-@given(SEEDS, st.data())
-def test_a_mangled_payload_is_refused_whole_or_taken_and_never_raises(seed: int, data: st.DataObject) -> None:
-    traffic = Traffic(seed, seats=12, reference=True)
+@given(SEEDS, st.data(), BOTH)
+def test_a_mangled_payload_is_refused_whole_or_taken_and_never_raises(
+        seed: int, data: st.DataObject, kinds: tuple[Kind, ...]) -> None:
+    traffic = Traffic(seed, seats=12, reference=True, kinds=kinds)
     for _ in range(25):
         traffic.step(0.2, 2, 3000)
     sent = [payload for observer in range(3) for _, payload in traffic.sent[observer]] or [b"\x01\x00"]

@@ -8,14 +8,17 @@ from tests.reference.world_records import (
     ENTER,
     LEAVE,
     LONG,
+    OFFSET,
+    QUADRANT,
     UPDATE,
     Kind,
     State,
-    difference,
+    apart,
     encode_absolute,
     encode_delta,
     predict,
     quantize,
+    quantize_pair,
     uvarint,
 )
 
@@ -95,9 +98,13 @@ class Server:
                 if old and rate and tick - entity.published[key] < rate:
                     continue
                 for i in group:
-                    quanta = quantize(kind.components[i], user[i])
-                    new[i] = new[i] if quanta is None else quanta
-                if old is None or any(new[i] != old[i] for i in group):
+                    c = kind.components[i]
+                    if c.kind == OFFSET and (pair := quantize_pair(kind, i, user[i])) is not None:
+                        new[i], new[c.pair] = pair
+                    elif c.kind not in (OFFSET, QUADRANT) and (quanta := quantize(c, user[i])) is not None:
+                        new[i] = quanta
+                pairs = [kind.components[i].pair for i in group if kind.components[i].kind == OFFSET]
+                if old is None or any(new[i] != old[i] for i in group + pairs):
                     entity.published[key] = tick
             moving = any(c.predict >= 0 and new[c.predict] for c in kind.components)
             if old is None:
@@ -124,7 +131,7 @@ class Server:
     def distance2(self, a: int, b: int) -> float:
         def at(slot: int) -> list[float]:
             kind, state = self.kinds[self.entities[slot].kind], self.entities[slot].state
-            return [state[i] * kind.components[i].step for i in kind.position] + [0.0] * (3 - len(kind.position))
+            return kind.place(state) + [0.0] * (3 - len(kind.position))
         (ax, ay, az), (bx, by, bz) = at(a), at(b)
         return (bx - ax) * (bx - ax) + (by - ay) * (by - ay) + (bz - az) * (bz - az)
 
@@ -201,7 +208,7 @@ class Server:
         for i in kind.visible(entry.audience):
             c = kind.components[i]
             tolerance = c.tolerance if c.predict >= 0 and entity.state[c.predict] else 0
-            if abs(difference(c, entity.state[i], seen[i])) > tolerance:
+            if abs(apart(kind, i, entity.state, seen)) > tolerance:
                 return True
         return False
 

@@ -1,8 +1,11 @@
 """Quantized state, prediction and the bytes of one record, as docs/replication.md says them. Slow and obvious."""
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-FLOAT, INT, ANGLE, FLAGS = range(4)
+from tests.reference.quantize import REFUSED, origin_join, origin_split
+
+FLOAT, INT, ANGLE, FLAGS, OFFSET, QUADRANT = range(6)
 EVERYBODY, OWNER = 0, 1
 UPDATE, ABSOLUTE, ENTER, LEAVE = range(4)
 WIDE = 12                               # bits of a component from which on an absolute value has a class
@@ -33,6 +36,7 @@ class Component:
     rate_ticks: int = 0
     small: int = 4
     medium: int = 9
+    pair: int = -1                      # of an offset its quadrant's index, of a quadrant its offset's
 
     @property
     def bits(self) -> int:
@@ -84,8 +88,41 @@ class Kind:
             groups.setdefault(self.components[i].column, []).append(i)
         return list(groups.values())
 
+    def place(self, state: Sequence[int]) -> list[float]:
+        """Where it stands, in user units."""
+        out = []
+        for i in self.position:
+            c = self.components[i]
+            edge = self.components[c.pair].step
+            out.append(origin_join(state[c.pair], state[i], edge, c.step, 0) if c.kind == OFFSET else state[i] * c.step)
+        return out
+
 
 State = tuple[int, ...]
+
+
+def joined(kind: Kind, i: int, state: Sequence[int]) -> int:
+    """The one number that the offset i and its quadrant stand for."""
+    c = kind.components[i]
+    return state[c.pair] * c.span + state[i]
+
+
+def part(kind: Kind, i: int, number: int) -> int:
+    """What component i, an offset or a quadrant, is of such a number, which stops at the world's ends."""
+    offset = kind.components[i] if kind.components[i].kind == OFFSET else kind.components[kind.components[i].pair]
+    quadrant = kind.components[offset.pair]
+    number = min(max(number, quadrant.low * offset.span), (quadrant.high + 1) * offset.span - 1)
+    return number % offset.span if kind.components[i] is offset else number // offset.span
+
+
+def quantize_pair(kind: Kind, i: int, value: float) -> tuple[int, int] | None:
+    """Offset and quadrant of a value for the offset i; None if it is no number."""
+    c = kind.components[i]
+    status, quadrant, offset = origin_split(value, kind.components[c.pair].step, c.step)
+    if status == REFUSED or quadrant is None or offset is None:
+        return None
+    number = quadrant * c.span + offset                     # one rounded up to the border lies beyond it
+    return part(kind, i, number), part(kind, c.pair, number)
 
 
 def quantize(c: Component, value: float) -> int | None:
@@ -105,7 +142,10 @@ def predict(kind: Kind, state: State, ticks: int) -> State:
         if c.predict < 0:
             return state[i]
         half = 1 << c.shift >> 1
-        moved = state[i] + ((state[c.predict] * min(ticks, PREDICT_LIMIT) * c.num + half) >> c.shift)
+        way = (state[c.predict] * min(ticks, PREDICT_LIMIT) * c.num + half) >> c.shift
+        if c.kind in (OFFSET, QUADRANT):
+            return part(kind, i, joined(kind, i if c.kind == OFFSET else c.pair, state) + way)
+        moved = state[i] + way
         if c.kind == ANGLE:
             return (moved - c.low) % c.span + c.low
         return min(max(moved, c.low), c.high)
@@ -113,14 +153,35 @@ def predict(kind: Kind, state: State, ticks: int) -> State:
 
 
 def difference(c: Component, value: int, predicted: int) -> int:
-    """What must be added to the prediction; the short way round for angles."""
-    if c.kind == ANGLE:
+    """What must be added to the prediction; the short way round for angles and offsets."""
+    if c.kind in (ANGLE, OFFSET):
         return (value - predicted + c.span // 2) % c.span - c.span // 2
     return (value - predicted + 2**31) % 2**32 - 2**31
 
 
+def apart(kind: Kind, i: int, state: Sequence[int], seen: Sequence[int]) -> int:
+    """How far what is seen is off in component i. A quadrant is looked at with its offset."""
+    c = kind.components[i]
+    if c.kind == QUADRANT:
+        return 0
+    if c.kind == OFFSET:
+        return joined(kind, i, state) - joined(kind, i, seen)
+    return difference(c, state[i], seen[i])
+
+
+def expected(kind: Kind, i: int, predicted: Sequence[int], state: Sequence[int]) -> int:
+    """What component i would be without a residual. Of a quadrant: the one that its offset in `state` lies in if it is
+    taken the short way from the prediction."""
+    c = kind.components[i]
+    if c.kind != QUADRANT:
+        return predicted[i]
+    offset = kind.components[c.pair]
+    way = difference(offset, state[c.pair], predicted[c.pair])
+    return (joined(kind, c.pair, predicted) + way) // offset.span
+
+
 def add(c: Component, predicted: int, residual: int) -> int:
-    if c.kind == ANGLE:
+    if c.kind in (ANGLE, OFFSET):
         if not -(c.span // 2) <= residual < (c.span + 1) // 2:
             raise Malformed
         return (predicted + residual - c.low) % c.span + c.low
@@ -251,13 +312,13 @@ def decode_absolute(kind: Kind, reader: Reader, audience: int) -> State:
 def encode_delta(kind: Kind, state: State, predicted: State, audience: int) -> bytes:
     bits = BitWriter()
     fields = kind.fields(audience)
-    changed = [any(state[i] != predicted[i] for i in field) for field in fields]
+    changed = [any(state[i] != expected(kind, i, predicted, state) for i in field) for field in fields]
     for flag in changed:
         bits.write(flag, 1)
     for field, flag in zip(fields, changed, strict=True):
         for i in field if flag else ():
             c = kind.components[i]
-            bits.write_class(difference(c, state[i], predicted[i]), c.small, c.medium)
+            bits.write_class(difference(c, state[i], expected(kind, i, predicted, state)), c.small, c.medium)
     return bits.done()
 
 
@@ -266,8 +327,10 @@ def decode_delta(kind: Kind, reader: Reader, predicted: State, audience: int) ->
     fields = kind.fields(audience)
     changed = [reader.read(1) for _ in fields]
     for field, flag in zip(fields, changed, strict=True):
-        for i in field if flag else ():
+        for i in field:
             c = kind.components[i]
-            state[i] = add(c, predicted[i], reader.read_class(c.small, c.medium))
+            if flag or c.kind == QUADRANT:
+                residual = reader.read_class(c.small, c.medium) if flag else 0
+                state[i] = add(c, expected(kind, i, predicted, state), residual)
     reader.align()
     return tuple(state)
