@@ -341,8 +341,8 @@ cdef inline void pack(Replication* r, Observer* observer, uint32_t count, size_t
 cdef inline bint is_stalled(const Replication* r, const Observer* observer) noexcept nogil:
     """Nothing acknowledged for half a second: a datagram each quarter, until something is."""
     cdef uint32_t tick = r.world.tick, since
-    if observer.oldest_token == observer.next_token:
-        return False
+    if observer.oldest_token == observer.next_token or tick - observer.last_ack <= r.world.hz // 2:
+        return False                    # the ordinary case, which asks for no token
     since = observer.tokens[observer.oldest_token & TOKEN_MASK].tick
     if observer.last_ack > since:
         since = observer.last_ack

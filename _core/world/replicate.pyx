@@ -3,6 +3,7 @@ from cython cimport final
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from shadowland._core.base.pages cimport prefetch
 from shadowland._core.base.records cimport (
     EVENT_JOINED, EVENT_LEFT, EVENT_SNAPSHOT_ACKED, EVENT_SNAPSHOT_LOST, EventRecord, MessageRecord)
 from shadowland._core.world.columns cimport HISTORY, KindTable
@@ -12,7 +13,7 @@ from shadowland._core.world.interest cimport Interest, update_interest
 from shadowland._core.world.rank cimport Ranked
 from shadowland._core.world.record cimport RECORD_BYTES
 from shadowland._core.world.reference cimport (
-    MAX_SEATS, Entry, Observer, observer_reset, token_acked, token_lost)
+    MAX_SEATS, Entry, Observer, fetch_observer, observer_reset, token_acked, token_lost)
 from shadowland._core.world.state cimport Place, WorldState, publish_row
 
 import numpy as np
@@ -24,6 +25,7 @@ MAX_TICK_STEP = HISTORY // 2
 
 cdef enum:
     BLOCK = 64                          # observers: looked at and sent to while their seats are in the cache
+    AHEAD = 8                           # so many observers before its turn the memory is asked for the first line of one
 
 
 @final
@@ -203,6 +205,10 @@ cdef class World(Entities):
             last = min(first + BLOCK, count)
             with nogil:
                 for i in range(first, last):
+                    if i + AHEAD < count and slots[i + AHEAD] < r.observer_count:
+                        prefetch(&r.observers[slots[i + AHEAD]])
+                    if i + 2 < count and slots[i + 2] < r.observer_count:
+                        fetch_observer(&r.observers[slots[i + 2]])
                     if slots[i] < r.observer_count and may_send(r, &r.observers[slots[i]], bytes_[i]):
                         update_interest(&r.interest, r.world, &r.observers[slots[i]])
             looked = self._clock()
