@@ -53,6 +53,9 @@ class DemoReport(msgspec.Struct):
     saving_vs_full_state: float = 0.0
     drops: dict[str, int] = msgspec.field(default_factory=dict)
     corrections: int = 0
+    mispredicted: int = 0
+    in_party: int = 0
+    in_duel: int = 0
     deeds: Deeds = msgspec.field(default_factory=Deeds)
     rtt_ms: Spread = msgspec.field(default_factory=Spread)
     server_cpu_us_per_player_tick: float = 0.0
@@ -73,10 +76,14 @@ class BotsReport(msgspec.Struct):
     lost_bots: int = 0
     view_mismatches: int = 0
     views_checked: int = 0
+    views_hidden: int = 0
+    views_leaked: int = 0
     ticks: int = 0
     skipped_ticks: int = 0
     inputs: int = 0
     corrected: int = 0
+    in_party: int = 0
+    in_duel: int = 0
     snapshots: int = 0
     packets_in: int = 0
     packets_out: int = 0
@@ -123,7 +130,7 @@ def counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
 
 
-def demo_text(report: DemoReport, *, seconds: float, inputs: int, visible: float, checked: int, note: str) -> str:
+def demo_text(report: DemoReport, bots: BotsReport, *, seconds: float, inputs: int, visible: float, note: str) -> str:
     """The demo's report for people."""
     verdict = "all views right, no bot lost" if report.exit_code == 0 else \
         f"{report.lost_bots} bots lost, {report.view_mismatches} views wrong"
@@ -141,8 +148,10 @@ def demo_text(report: DemoReport, *, seconds: float, inputs: int, visible: float
         f"  replication  {report.bytes_per_record:.2f} bytes a record, {report.bytes_per_visible_entity:.2f} bytes "
         f"a visible entity and snapshot, {100 * report.saving_vs_full_state:.1f} % below full state; "
         f"{visible:.0f} entities in view",
-        f"  views        {checked:,} entities in views compared with the truth, {report.view_mismatches} wrong",
-        f"  movement     {inputs:,} inputs, {report.corrections} corrections",
+        f"  views        {bots.views_checked:,} entities in views compared with the truth, {report.view_mismatches} "
+        f"wrong; {bots.views_hidden:,} in reach and hidden, {bots.views_leaked} of them seen",
+        f"  movement     {inputs:,} inputs, {report.corrections} corrections, {report.mispredicted} predictions wrong",
+        f"  relations    {report.in_party} bots know of a party of theirs at the end, {report.in_duel} of a duel",
         f"  deeds        {counted(msgspec.structs.asdict(report.deeds))}",
         f"  round trip   p50 {report.rtt_ms.p50:.1f} ms, p99 {report.rtt_ms.p99:.1f} ms, the wait for a tick included",
         f"  processor    {report.server_cpu_us_per_player_tick:.2f} us a player and tick on the server, "
@@ -160,7 +169,7 @@ def bots_text(report: BotsReport) -> str:
         f"Bots: {report.bots:,}, {report.lost_bots} lost ({counted(report.reasons)}), "
         f"{report.view_mismatches} views wrong",
         f"  ticks        {report.ticks:,}, {report.skipped_ticks} skipped; {report.inputs:,} inputs, "
-        f"{report.corrected} corrected",
+        f"{report.corrected} corrected; {report.in_party} in a party, {report.in_duel} in a duel",
         f"  packets      in {report.packets_in:,}, out {report.packets_out:,}; {report.snapshots:,} snapshots kept",
         f"  round trip   p50 {report.rtt_ms.p50:.1f} ms, p99 {report.rtt_ms.p99:.1f} ms",
         f"  processor    {report.bot_cpu_us_per_tick:.2f} us a bot and tick",

@@ -22,7 +22,7 @@ from shadowland.errors import ConfigError, DisconnectReason, DropReason, UsageEr
 from shadowland.identity import parse_public
 from shadowland.schema import Message, MessageColumns, Schema, decode_columns, encode_columns
 from shadowland.tokens import parse_token
-from shadowland.view import ANY_GRID, SNAPSHOT_CHANNEL
+from shadowland.view import ANY_GRID, SNAPSHOT_CHANNEL, Snapshot, travelling
 from shadowland.world import Grid, kind_table
 
 __all__ = ["CONNECTING", "IDLE", "LIVE", "MOST_BOTS", "OVER", "Swarm", "SwarmStats"]
@@ -79,6 +79,7 @@ class Swarm:
                                   tick_hz=tick_hz, connect_timeout_us=int(timeout_s * 1e6), mtu_limit=MTU_LIMIT)
         packing.configure(self._endpoint, plain=schema.plain_kinds)
         self.table, self.layouts = kind_table(schema, tick_hz, aoi)
+        self.columns = travelling(self.layouts)
         self.views = Views(self.table, count, seats, history)
         self.state: NDArray[np.uint8] = np.zeros(count, np.uint8)
         self.reasons: NDArray[np.uint8] = np.zeros(count, np.uint8)
@@ -163,6 +164,12 @@ class Swarm:
         columns, fine = decode_columns(cls, self._endpoint.inbox_arena, chosen["offset"], chosen["length"])
         bots = self._bots[(chosen["connection"] & SLOT).astype(np.intp)]
         return bots[fine], columns if fine.all() else columns.select(fine)
+
+    def snapshot(self, bot: int) -> Snapshot | None:
+        """The world as this bot sees it now, until the next `take`; None before its first snapshot. It copies: for
+        a look through the eyes of a few."""
+        tick = self.views.tick(bot)
+        return Snapshot(self, tick, bot) if tick else None
 
     def send(self, cls: type[Message], bots: NDArray[np.integer], **columns: ArrayLike) -> NDArray[np.bool_]:
         """Queue one message from each of these bots (no bot twice), its fields as columns; which of them were taken."""

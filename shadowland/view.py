@@ -1,13 +1,13 @@
 """What a client sees: the snapshots that came, as columns in user units."""
 from types import SimpleNamespace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shadowland._core.world.view import Views
 from shadowland.errors import UsageError
-from shadowland.schema import Column, Entity, Schema
+from shadowland.schema import Column, Entity, Layout, Schema
 from shadowland.schema.classes import contract_of
 from shadowland.schema.values import column_from_quanta
 from shadowland.world import Grid, Suggesting, kind_table
@@ -48,15 +48,23 @@ class Seen(Suggesting, Generic[Some]):
         return f"<{len(self)} {self._cls.__name__} in sight: {', '.join(self._names)}>"
 
 
+class HasViews(Protocol):
+    """Whose snapshots can be looked at: a client's view, or a swarm."""
+
+    schema: Schema
+    views: Views
+    columns: dict[type[Entity], list[Column]]
+
+
 class Snapshot:
     """The world as last seen, at `tick` of the server. `snapshot[Player]` gives the entities of a class in columns.
 
     mine   handle of the entity you own (your avatar, as a rule), 0 while there is none.
     """
 
-    def __init__(self, view: "View", tick: int) -> None:
-        self._view, self.tick = view, tick
-        self._known = view.views.known(0)
+    def __init__(self, view: "HasViews", tick: int, number: int = 0) -> None:
+        self._view, self.tick, self._number = view, tick, number
+        self._known = view.views.known(number)
         own = self._known[self._known["mine"]]
         self.mine = int(own["handle"][0]) if len(own) else 0
 
@@ -69,9 +77,9 @@ class Snapshot:
 
     def _seen(self, cls: type[Some], rows: NDArray[Any]) -> Seen[Some]:
         view = self._view
-        if view.views.tick(0) != self.tick:
+        if view.views.tick(self._number) != self.tick:
             raise UsageError(f"the snapshot of tick {self.tick} is over; read it before the next poll")
-        quanta = view.views.states(np.ascontiguousarray(rows["seat"]), view.schema.id_of(cls), 0)
+        quanta = view.views.states(np.ascontiguousarray(rows["seat"]), view.schema.id_of(cls), self._number)
         arrays = {
             column.name: column_from_quanta(column.field, quanta[:, column.numbers])
             for column in view.columns[cls]
@@ -91,15 +99,18 @@ class Snapshot:
         return f"<Snapshot of tick {self.tick}: {len(self)} entities in sight>"
 
 
+def travelling(layouts: dict[type[Entity], Layout[Any]]) -> dict[type[Entity], list[Column]]:
+    """The columns of each class that a snapshot has."""
+    return {cls: [column for column in found.columns if column.first >= 0] for cls, found in layouts.items()}
+
+
 class View:
     """One observer's view. `tick` is the newest snapshot's, -1 before the first."""
 
     def __init__(self, schema: Schema, *, tick_hz: int, tick: int) -> None:
         self.schema = schema
         table, layouts = kind_table(schema, tick_hz, ANY_GRID)
-        self.columns: dict[type[Entity], list[Column]] = {
-            cls: [column for column in found.columns if column.first >= 0] for cls, found in layouts.items()
-        }
+        self.columns = travelling(layouts)
         self.views = Views(table)
         self._hint = tick
 

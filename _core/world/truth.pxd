@@ -4,7 +4,7 @@ Owner    The bytes are a memory-mapped file; the door class Truth holds the mapp
 Limit    RING ticks, the world's slots; a reader that is more than RING ticks behind finds nothing.
 Threads  One writer, any number of reading processes: a tick's number is written last and looked at twice.
 
-    file    TruthHeader | RING x { u64 tick | slots x { u32 generation | u32 kind } | slots x stride x i32 quanta }
+    file    TruthHeader | RING x { u64 tick | slots x TruthSlot | slots x stride x i32 quanta }
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -37,6 +37,8 @@ cdef struct TruthHeader:                # 64 bytes
 cdef struct TruthSlot:
     uint32_t generation                 # 0: nobody
     uint32_t kind
+    uint64_t visible_to                 # masks: the entity's, and that of the observer whose avatar it is
+    uint64_t sees
 
 cdef struct TruthTick:                  # pointers into one tick of the ring
     uint64_t* tick
@@ -48,7 +50,9 @@ cdef struct VerifyStats:
     uint64_t off                        # pairs off by more than the tolerance, now
     uint64_t missing                    # pairs inside radius - hysteresis and not in view, now
     uint64_t ghosts                     # pairs in view beyond radius + hysteresis, or dead, now
-    uint64_t mismatches                 # episodes of any of these that lasted over half a second
+    uint64_t hidden                     # pairs inside radius - hysteresis that masks keep apart
+    uint64_t leaked                     # pairs in view although masks keep them apart: no tick of that is right
+    uint64_t mismatches                 # episodes of off, missing or ghosts that lasted over half a second, and leaks
     uint64_t unchecked                  # views whose tick the ring does not hold, or that have no avatar
 
 cdef inline size_t truth_tick_size(uint32_t slots, uint32_t stride) noexcept nogil:
@@ -74,6 +78,7 @@ cdef inline void truth_write_row(const WorldState* world, const TruthTick* now, 
     cdef double value
     now.slot[slot].generation = world.slot[slot].generation
     now.slot[slot].kind = number
+    now.slot[slot].visible_to = world.slot[slot].visible_to
     for i in range(kind.components):
         state[i] = old[i] if known else first_quanta(kind, i)
     for f in range(kind.fields):

@@ -61,6 +61,7 @@ cdef class Truth:
         cdef TruthTick now, before
         cdef const WorldState* state
         cdef uint32_t kind, row
+        cdef uint64_t avatar
         if self.world is None:
             raise ValueError("this ring is only read; give it the world to write it")
         state = &self.world.state
@@ -73,6 +74,10 @@ cdef class Truth:
             for kind in range(state.kind_count):
                 for row in range(state.rows[kind].count):
                     truth_write_row(state, &now, &before, kind, row)
+            for row in range(self.world.r.observer_count):
+                avatar = self.world.r.observers[row].avatar
+                if avatar and now.slot[<uint32_t>avatar].generation == avatar >> 32:
+                    now.slot[<uint32_t>avatar].sees = self.world.r.observers[row].sees
             truth_fence()
         now.tick[0] = tick
 
@@ -91,6 +96,7 @@ cdef class Truth:
 
         A pair of view and entity that is wrong for over half a second counts once, until it was right again. Wrong is:
         off by more than the tolerance, missing within radius - hysteresis, present beyond radius + hysteresis or dead.
+        A pair that is present although masks keep it apart counts each time that it is looked at.
         """
         cdef size_t view, begin = first, end = views.v.views if count < 0 else min(first + count, views.v.views)
         if self.since == NULL or self.since_views != views.v.views:
@@ -116,18 +122,21 @@ cdef class Truth:
 
     @property
     def stats(self) -> dict[str, int]:
-        """checked, mismatches and unchecked since the start; off, missing and ghosts of the last verify()."""
+        """checked, hidden, leaked, mismatches, unchecked so far; off, missing and ghosts of the last verify()."""
         return dict(self.stats_)
 
     cdef void _verify_view(self, ViewSet* v, uint32_t view) noexcept nogil:
         cdef uint32_t tick = v.newest[view], slot, seat, seated = 0
         cdef TruthTick at = truth_at(self.base, self.header.slots, self.header.stride, tick)
         cdef double centre[3]
+        cdef uint64_t sees
+        cdef uint32_t own
         cdef uint32_t* since = &self.since[<size_t>view * self.header.slots]
         cdef uint32_t wrong
-        if tick == 0 or at.tick[0] != tick or not self._centre(v, view, &at, centre):
+        if tick == 0 or at.tick[0] != tick or not self._centre(v, view, &at, centre, &own):
             self.stats_.unchecked += 1
             return
+        sees = at.slot[own].sees
         memset(self.seat_of, 0, self.header.slots * sizeof(uint32_t))
         for seat in range(v.seats):
             if in_view(view_seat(v, view, seat)):
@@ -135,7 +144,8 @@ cdef class Truth:
                 if view_seat(v, view, seat).slot < self.header.slots:
                     self.seat_of[view_seat(v, view, seat).slot] = seat + 1
         for slot in range(self.header.slots):
-            wrong = self._wrong(v, view, slot, &at, centre, seated == v.seats)
+            wrong = self._wrong(v, view, slot, &at, centre, seated == v.seats,
+                                slot != own and at.slot[slot].visible_to & sees == 0)
             if wrong == 0:
                 since[slot] = 0
             elif since[slot] == 0:
@@ -148,8 +158,9 @@ cdef class Truth:
                 since[slot] |= EPISODE_COUNTED
                 self.stats_.mismatches += 1
 
-    cdef bint _centre(self, ViewSet* v, uint32_t view, const TruthTick* at, double* centre) noexcept nogil:
-        """Where the view's own entity stands in truth; False if it has none there."""
+    cdef bint _centre(self, ViewSet* v, uint32_t view, const TruthTick* at, double* centre,
+                      uint32_t* own) noexcept nogil:
+        """Where the view's own entity stands in truth, and its slot; False if it has none there."""
         cdef uint32_t seat, axis
         cdef const Seat* sitting
         cdef const EntityKind* kind
@@ -160,6 +171,7 @@ cdef class Truth:
             if sitting.slot >= self.header.slots or at.slot[sitting.slot].generation != sitting.generation:
                 continue
             kind = &v.kinds[sitting.kind]
+            own[0] = sitting.slot
             for axis in range(3):
                 centre[axis] = 0.0
                 if kind.position[axis] >= 0:
@@ -169,8 +181,9 @@ cdef class Truth:
         return False
 
     cdef uint32_t _wrong(self, ViewSet* v, uint32_t view, uint32_t slot, const TruthTick* at, const double* centre,
-                         bint full) noexcept nogil:
-        """1 if what the view has of this slot is wrong, now. `full`: it has no seat left, so nothing is missing."""
+                         bint full, bint masked) noexcept nogil:
+        """1 if what the view has of this slot is wrong, now. `full`: it has no seat left, so nothing is missing.
+        `masked`: it must not have the slot at all."""
         cdef uint32_t seat = self.seat_of[slot], number = at.slot[slot].kind
         cdef const EntityKind* kind
         cdef const int32_t* truth = &at.state[<size_t>slot * self.header.stride]
@@ -186,9 +199,16 @@ cdef class Truth:
             inner = 2.0 * kind.radius - sqrt(kind.leave2)       # radius - hysteresis
             if full or inner <= 0.0 or distance2 > inner * inner:
                 return 0
+            if masked:
+                self.stats_.hidden += 1
+                return 0
             self.stats_.missing += 1
             return 1
         self.stats_.checked += 1
+        if masked:
+            self.stats_.leaked += 1
+            self.stats_.mismatches += 1
+            return 0
         if sitting.generation != at.slot[slot].generation or distance2 > kind.leave2 * (1.0 + 1e-9):
             self.stats_.ghosts += 1
             return 1

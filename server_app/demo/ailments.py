@@ -1,4 +1,4 @@
-"""What lies on players and monsters for a while: poison, stuns, mending."""
+"""What lies on players and monsters for a while: poison, stuns, mending, a cloak that only friends see through."""
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,8 @@ POISON: Final = Kind("poison", flags=Status.POISONED, duration_s=5, period_s=1, 
                      most=3, group=1)
 STUN: Final = Kind("stun", flags=Status.STUNNED, duration_s=1.5)
 MEND: Final = Kind("mend", flags=Status.MENDING, duration_s=6, period_s=1, amount=4, group=2)
+CLOAK: Final = Kind("cloak", flags=Status.HIDDEN, duration_s=8, group=3)
+EVERYBODY: Final = (1 << 64) - 1
 HARMFUL: Final = (POISON.group, STUN.group)
 
 
@@ -21,7 +23,7 @@ class Ailments:
 
     def __init__(self, app: sl.Server, deeds: Deeds) -> None:
         self._world, self._deeds = app.world, deeds
-        self._effects = Effects(app.world, [POISON, STUN, MEND], capacity=4 * app.entities)
+        self._effects = Effects(app.world, [POISON, STUN, MEND, CLOAK], capacity=4 * app.entities)
 
     def put(self, kind: Kind, targets: NDArray[np.uint64], sources: NDArray[np.uint64] | int = 0) -> None:
         """An effect on each of `targets`."""
@@ -43,5 +45,16 @@ class Ailments:
             there = rows >= 0
             np.add.at(players.health, rows[there], due.amounts[there])
         np.minimum(players.health, 100, out=players.health)
+        before = players.status & Status.HIDDEN
         players.status[:] = self._effects.flags(players.handles)
+        self._cloak(np.flatnonzero(before != players.status & Status.HIDDEN))
         monsters.status[:] = self._effects.flags(monsters.handles)
+
+    def _cloak(self, rows: NDArray[np.intp]) -> None:
+        """Whose cloak is new is shown to its own faction alone, whose is gone to everybody."""
+        players = self._world[Player]
+        for handle, faction, status in zip(players.handles[rows].tolist(), players.faction[rows].tolist(),
+                                           players.status[rows].tolist(), strict=True):
+            hidden = status & Status.HIDDEN != 0
+            self._world.set_visible_to(handle, 1 << faction if hidden else EVERYBODY)
+            self._deeds.hidden += hidden

@@ -11,7 +11,7 @@ from server_app.demo.deeds import Deeds
 from server_app.demo.nearby import nearest, touching
 from server_app.demo.schema import ARROW_SPEED, Arrow, Monster, Player, Shoot, Status
 from server_app.demo.zones import DUELS, FIGHTS, zone_of
-from shadowland.relations import Relations, Stance
+from shadowland.relations import Because, Relations, Stance
 
 COOLDOWN_S: Final = 0.8
 FLIGHT_S: Final = 1.0
@@ -19,6 +19,21 @@ AIM: Final = 14.0                   # metres at which the nearest foe is aimed a
 TOUCH: Final = 0.8                  # metres from which an arrow hits
 DAMAGE: Final = 35
 GRUDGES: Final = 16                 # that one player holds
+
+
+def may_shoot(players: sl.Columns[Player], rows: NDArray[np.intp], t: sl.Tick, bound: float) -> NDArray[np.bool_]:
+    """Which of these may shoot: once a cooldown, not while stunned, not in the town."""
+    fine: NDArray[np.bool_] = ((players.armed[rows] <= t.number) & (players.status[rows] & Status.STUNNED == 0)
+                               & FIGHTS[zone_of(players.position[rows, :2], bound)])
+    return fine
+
+
+def may_harm(relations: Relations, shooters: NDArray[np.uint64], victims: NDArray[np.uint64],
+             places: NDArray[np.floating], bound: float) -> NDArray[np.bool_]:
+    """Which of these players, at `places`, their shooters may harm: opponents in a duel, and in the arena any enemy."""
+    zones = zone_of(places, bound)
+    duel = relations.because(shooters, victims) == Because.DUEL if len(victims) else np.zeros(0, np.bool_)
+    return FIGHTS[zones] & (duel | DUELS[zones] & relations.enemies(shooters, victims))
 
 
 class Combat:
@@ -37,8 +52,7 @@ class Combat:
         players = self._world[Player]
         rows, first = np.unique(shots.rows, return_index=True)      # of two in a tick the first counts
         place = players.position[rows, :2]
-        fine = ((players.armed[rows] <= t.number) & (players.status[rows] & Status.STUNNED == 0)
-                & FIGHTS[zone_of(place, self._bound)])
+        fine = may_shoot(players, rows, t, self._bound)
         rows, place, ways = rows[fine], place[fine], shots.direction[first[fine]].astype(np.float64)
         aimed = ~ways.any(axis=1)
         ways[aimed] = self._aim(rows[aimed], place[aimed])
@@ -76,7 +90,7 @@ class Combat:
         """Arrows fly on and hit; returns the rows of monsters that have no health left."""
         arrows, monsters, players = self._world[Arrow], self._world[Monster], self._world[Player]
         if len(arrows) == 0:
-            return np.zeros(0, np.intp)
+            return np.flatnonzero(monsters.health <= 0)
         place = arrows.position[:, :2]
         place += stepped(arrows.velocity[:, :2].astype(np.float64)) * t.dt
         shooters = arrows.shooter.view(np.uint64)
@@ -89,8 +103,8 @@ class Combat:
         which, prey = nearest(place, players.position[:, :2], TOUCH)
         if len(which):
             # Whoever shoots stands nearest to the arrow at first: friends, and oneself, are flown through.
-            fair = (DUELS[zone_of(players.position[prey, :2], self._bound)] & ~over[which]
-                    & self._relations.enemies(shooters[which], players.handles[prey]))
+            fair = ~over[which] & may_harm(self._relations, shooters[which], players.handles[prey],
+                                           players.position[prey, :2], self._bound)
             which, prey = which[fair], prey[fair]
             self._ailments.put(POISON, players.handles[prey], shooters[which])
             over[which] = True

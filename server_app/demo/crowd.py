@@ -11,6 +11,7 @@ import numpy as np
 from server_app.config import Settings
 from server_app.demo.habits import Habits
 from server_app.demo.schema import SCHEMA, Correction, Move, Welcome
+from server_app.demo.ties import Ties
 from server_app.demo.walkers import Walkers
 from server_app.demo.world import grid
 from server_app.loop import Frozen, Loop
@@ -34,7 +35,7 @@ class Crowd:
         self.swarm = Swarm(url, server_key, settings.bots, schema=SCHEMA, tick_hz=settings.hz,
                            aoi=grid(settings.radius), timeout_s=CONNECT_TIMEOUT_S)
         self.walkers = Walkers(settings.bots, settings.hz, settings.seed)
-        self.habits = Habits(settings.hz)
+        self.habits, self.ties = Habits(settings.hz), Ties(settings.bots)
         self.truth = TruthReader(truth, self.swarm) if truth else None
         self.inputs = self.tick = 0
         self.verify_us = 0.0
@@ -71,6 +72,7 @@ class Crowd:
         bots, corrections = self.swarm.messages(Correction)
         if len(bots):
             self.walkers.correct(bots.astype(np.intp), corrections.number, corrections.position)
+        self.ties.listen(self.swarm)
 
     def _walk(self) -> None:
         self.walkers.think(self.tick)
@@ -79,7 +81,7 @@ class Crowd:
         taken = self.swarm.send(Move, bots, direction=self.walkers.direction[bots], position=moved)
         self.walkers.commit(bots[taken], moved[taken])
         self.inputs += int(np.count_nonzero(taken))
-        self.habits.act(self.swarm, bots, self.walkers.direction, self.tick)
+        self.habits.act(self.swarm, bots, self.walkers, self.ties, self.tick)
 
     def _verify(self) -> None:
         if self.truth is None:
@@ -101,8 +103,10 @@ class Crowd:
         truth = self.truth.stats if self.truth is not None else {}
         return BotsReport(
             bots=self.count, lost_bots=int(np.count_nonzero(lost)), view_mismatches=truth.get("mismatches", 0),
-            views_checked=truth.get("checked", 0), ticks=loop.ticks, skipped_ticks=loop.skipped, inputs=self.inputs,
-            corrected=self.walkers.corrected, snapshots=stats.snapshots, packets_in=stats.packets_in,
+            views_checked=truth.get("checked", 0), views_hidden=truth.get("hidden", 0),
+            views_leaked=truth.get("leaked", 0), ticks=loop.ticks, skipped_ticks=loop.skipped, inputs=self.inputs,
+            corrected=self.walkers.corrected, in_party=self.ties.in_party, in_duel=self.ties.in_duel,
+            snapshots=stats.snapshots, packets_in=stats.packets_in,
             packets_out=stats.packets_out, bytes_in=stats.bytes_in, bytes_out=stats.bytes_out,
             rtt_ms=Spread(*stats.rtt_ms), bot_cpu_us_per_tick=round(cpu / bot_ticks, 3) if bot_ticks else 0.0,
             drops=stats.drops,

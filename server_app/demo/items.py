@@ -1,11 +1,11 @@
-"""Items that lie about: gold and potions. Whoever stands near may pick one up; another appears elsewhere."""
+"""Items that lie about: gold, potions, cloaks. Whoever stands near may pick one up; another appears elsewhere."""
 from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 import shadowland as sl
-from server_app.demo.ailments import MEND, Ailments
+from server_app.demo.ailments import CLOAK, MEND, Ailments
 from server_app.demo.deeds import Deeds
 from server_app.demo.nearby import nearest
 from server_app.demo.schema import Item, PickUp, Player, Sort
@@ -23,7 +23,7 @@ class Items:
         self._world, self._ailments, self._deeds = app.world, ailments, deeds
         self._somewhere, self._count = somewhere, count
         for number in range(count):
-            self._world.spawn(Item(position=somewhere(), sort=Sort(number % 2)))
+            self._world.spawn(Item(position=somewhere(), sort=Sort(number % len(Sort))))
 
     def drop(self, place: Place) -> None:
         """Something falls here."""
@@ -42,9 +42,10 @@ class Items:
         rows = rows[who[first]]
         gold = items.sort[what] == Sort.GOLD
         players.gold[rows[gold]] += WORTH
-        self._ailments.put(MEND, players.handles[rows[~gold]])
+        self._ailments.put(MEND, players.handles[rows[items.sort[what] == Sort.POTION]])
+        self._ailments.put(CLOAK, players.handles[rows[items.sort[what] == Sort.CLOAK]])
         for number, item in enumerate(items.handles[what].tolist()):
             self._world.despawn(item)
             if len(items) - number <= self._count:
-                self._world.spawn(Item(position=self._somewhere(), sort=Sort(item & 1)))
+                self._world.spawn(Item(position=self._somewhere(), sort=Sort(item % len(Sort))))
         self._deeds.items += len(what)

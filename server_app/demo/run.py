@@ -249,7 +249,8 @@ def run_demo(settings: Settings, stopped: Callable[[], bool], *, as_json: bool) 
         seen = BotsReport()
     else:
         report.lost_bots, report.view_mismatches = seen.lost_bots, seen.view_mismatches
+        report.mispredicted, report.in_party, report.in_duel = seen.corrected, seen.in_party, seen.in_duel
         report.rtt_ms, report.bot_cpu_us_per_tick = seen.rtt_ms, seen.bot_cpu_us_per_tick
-    text = demo_text(report, seconds=demo.seconds, inputs=demo.inputs, visible=demo.visible,
-                     checked=seen.views_checked, note=demo.note)
+    text = demo_text(report, seen, seconds=demo.seconds, inputs=demo.inputs, visible=demo.visible,
+                     note=demo.note)
     return finish(report, text, as_json)

@@ -4,12 +4,14 @@ from typing import Annotated as A
 from typing import Final
 
 import shadowland as sl
+from shadowland.schema import GroupOnly
 from shadowland.standing import Standing
 
 WORLD_LIMIT: Final = 8000.0         # metres: as far from the middle as a position can be said
 SPEED_LIMIT: Final = 6.0            # metres a second
 ARROW_SPEED: Final = 15.0
 VELOCITY_STEP: Final = 0.05
+GUILDS: Final = 6
 
 
 class Status(enum.IntFlag):
@@ -18,6 +20,7 @@ class Status(enum.IntFlag):
     POISONED = 1
     STUNNED = 2
     MENDING = 4
+    HIDDEN = 8
 
 
 class Sort(enum.IntEnum):
@@ -25,6 +28,7 @@ class Sort(enum.IntEnum):
 
     GOLD = 0
     POTION = 1
+    CLOAK = 2
 
 
 class Placed(sl.Entity, abstract=True):
@@ -48,10 +52,13 @@ class Player(Being):
     health: A[int, sl.Range(0, 100), sl.Rate(hz=5)] = 100
     status: Status = Status(0)
     faction: A[int, sl.Range(0, 3)] = 0
-    gold: A[int, sl.Range(0, 1_000_000), sl.OwnerOnly] = 0
+    guild: A[int, sl.Range(0, GUILDS)] = 0
+    gold: A[int, sl.Range(0, 1_000_000), GroupOnly("party")] = 0
     walked: A[float, sl.Local] = 0.0            # metres since the last piece of gold
     quiet: A[int, sl.Local] = 0                 # ticks since the last input
     armed: A[int, sl.Local] = 0                 # tick from which on it may shoot again
+    party: A[int, sl.Local] = 0                 # number of the last party it was in
+    duel_until: A[int, sl.Local] = 0            # tick on which its duel is over, 0: it is in none
 
 
 class Npc(Being):
@@ -97,6 +104,21 @@ class Shoot(sl.Message, channel="unordered", per_second=4):
     direction: A[sl.Vec2, sl.Unit(bits=8)] = (0.0, 0.0)
 
 
+class Bolt(sl.Message, channel="unordered", per_second=4):
+    """Hits at once whoever stands that way in the snapshot of tick `seen`."""
+
+    direction: A[sl.Vec2, sl.Unit(bits=12)] = (0.0, 0.0)
+    seen: A[int, sl.Range(0, 2**31 - 1)] = 0
+
+
+class Team(sl.Message, per_second=2):
+    """Be of one party with the nearest player of one's faction; who is in a party leaves it."""
+
+
+class Challenge(sl.Message, per_second=2):
+    """A duel with the nearest player."""
+
+
 class PickUp(sl.Message, per_second=4):
     """Take the nearest item at hand. Asked again, so it may be lost."""
 
@@ -122,4 +144,4 @@ class Correction(sl.Message, channel="latest"):
 
 
 SCHEMA: Final = sl.Schema([Player, Npc, Monster, Arrow, Item],
-                          [Move, Shoot, PickUp, Chat, Welcome, Correction, Standing])
+                          [Move, Shoot, Bolt, PickUp, Team, Challenge, Chat, Welcome, Correction, Standing])

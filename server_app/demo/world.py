@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 import shadowland as sl
 from server_app.config import Settings, limits
 from server_app.demo.ailments import POISON, Ailments
+from server_app.demo.bolts import Bolts
+from server_app.demo.bonds import Bonds
 from server_app.demo.combat import GRUDGES, Combat
 from server_app.demo.creatures import BITE, decide_until, face, hunt, walk, wander
 from server_app.demo.deeds import Deeds
@@ -26,7 +28,7 @@ from server_app.demo.schema import (
     Status,
     Welcome,
 )
-from server_app.demo.zones import FIGHTS, HEALS, POISONS, zone_of
+from server_app.demo.zones import FIGHTS, HEALS, POISONS, SPEEDS, zone_of
 from shadowland.errors import CapacityError
 from shadowland.relations import Relations, Stance
 from shadowland.standing import Feed
@@ -91,6 +93,8 @@ class DemoWorld:
         self._ailments = Ailments(self.app, self.deeds)
         self._combat = Combat(self.app, self._ailments, self.relations, self.deeds, bound=self.bound,
                               most=settings.capacity)
+        self._bolts = Bolts(self.app, self._ailments, self.relations, self.deeds, bound=self.bound)
+        self._bonds = Bonds(self.app, self.relations, self.deeds)
         self._items = Items(self.app, self._ailments, self.deeds, self._somewhere, items)
         self._populate(npcs, monsters)
         self.app.on_join(self.join)
@@ -119,7 +123,8 @@ class DemoWorld:
         place = self._somewhere()
         self.authority.reset(session.slot, self.app.now_us)
         session.avatar = self.app.world.spawn(Player(position=place), owner=session)
-        self.relations.place(session.avatar, faction=("red", "blue")[session.slot % 2])
+        self._bonds.join(session.avatar, session.slot)
+        self.app.world.set_sees(session.slot, 1 << self.relations.places_of(session.avatar)[0][0])
         session.send(Welcome(position=place[:2], bound=self.bound))
 
     def leave(self, session: sl.Session, reason: sl.DisconnectReason) -> None:
@@ -140,13 +145,15 @@ class DemoWorld:
         self._move_npcs(t)
         self._move_monsters(t)
         self._combat.shoot(t)
+        self._bolts.step(t)
         self._bury(self._combat.fly(t), t)
         self._items.step(t)
         self._ailments.step(t)
         self._live(t)
+        self._bonds.step(t)
         self._rise()
         players = self.app.world[Player]
-        players.faction[:] = self.relations.places_of(players.handles)[0]
+        players.faction[:], players.guild[:] = self.relations.places_of(players.handles)
         self.deeds.standings += self._feed.step()
 
     def _move_players(self, t: sl.Tick) -> None:
@@ -156,6 +163,7 @@ class DemoWorld:
         quiet[rows] = 0
         velocity[quiet > QUIET_S * self._hz] = 0.0
         before = velocity[rows, :2]
+        self.authority.scale[moves.slots] = SPEEDS[zone_of(position[rows, :2], self.bound)]
         self.authority.steer(position, velocity, rows=rows, slots=moves.slots, directions=moves.direction,
                              numbers=moves.numbers, times_us=moves.times_us)
         turned = rows[(velocity[rows, :2] != before).any(axis=1)]

@@ -18,11 +18,13 @@ class Zone(enum.IntEnum):
     SWAMP = 3
 
 
-# One entry a zone: may weapons be used and monsters bite; may players hit players; does it poison; health a second.
+# One entry a zone: may weapons be used and monsters bite; may players hit players; does it poison; health a second;
+# how fast players walk there.
 FIGHTS: Final = np.array([True, False, True, True])
 DUELS: Final = np.array([False, False, True, False])
 POISONS: Final = np.array([False, False, False, True])
 HEALS: Final = np.array([1, 5, 0, 0])
+SPEEDS: Final = np.array([1.0, 1.0, 1.0, 0.5])
 
 
 def zone_of(place: NDArray[np.floating], bound: float) -> NDArray[np.int64]:

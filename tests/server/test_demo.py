@@ -46,6 +46,8 @@ def test_twenty_bots_walk_for_three_seconds() -> None:
     assert 0.5 < found["saving_vs_full_state"] < 1
     assert found["rtt_ms"]["p50"] > 0
     assert tuple(found["deeds"]) == Deeds.__struct_fields__ and min(found["deeds"].values()) >= 0
+    assert found["deeds"]["bolts"] and found["deeds"]["bolt_hits"] and found["deeds"]["standings"]
+    assert re.search(r"in reach and hidden, 0 of them seen", done.stderr)
     assert found["deeds"]["shots"] and found["deeds"]["chats"] and found["deeds"]["heard"] >= found["deeds"]["chats"]
     assert found["server_cpu_us_per_player_tick"] > 0 and found["bot_cpu_us_per_tick"] > 0
     assert found["allocated_blocks"]["before"] > 0 and found["cipher"] == BEST

@@ -6,14 +6,32 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
 import shadowland as sl
 from server_app.config import Settings
 from server_app.demo.ailments import MEND, POISON, STUN
+from server_app.demo.bolts import WOUND
+from server_app.demo.bonds import DUEL_S, PARTY
 from server_app.demo.combat import COOLDOWN_S, DAMAGE, FLIGHT_S
+from server_app.demo.creatures import BITE
 from server_app.demo.deeds import Deeds
 from server_app.demo.nearby import nearest, touching
-from server_app.demo.schema import Arrow, Chat, Item, Monster, PickUp, Player, Shoot, Sort, Status
+from server_app.demo.schema import (
+    Arrow,
+    Bolt,
+    Challenge,
+    Chat,
+    Item,
+    Monster,
+    Move,
+    PickUp,
+    Player,
+    Shoot,
+    Sort,
+    Status,
+    Team,
+)
 from server_app.demo.world import DemoWorld
 from server_app.demo.zones import Zone, zone_of
 from shadowland.relations import Stance
@@ -72,6 +90,34 @@ class Game:
     @property
     def dt(self) -> float:
         return 1 / HZ
+
+    @property
+    def now_us(self) -> int:
+        return self.number * 1_000_000 // HZ
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(round(seconds * HZ)):
+            self.end()
+
+    def stand(self, monster: int, place: ArrayLike) -> None:
+        """A monster is there for a tick."""
+        self.world[Monster].position[monster, :2] = place
+        self.end()
+
+    def bolt(self, player: int, way: tuple[float, float], seen: int) -> int:
+        """Shoot a bolt; how many hit somebody."""
+        before = self.demo.deeds.bolt_hits
+        self.say(Bolt, player, direction=[way], seen=[seen], sessions=[0])
+        self.demo._bolts.step(self)  # type: ignore[arg-type]
+        self.end()
+        return self.demo.deeds.bolt_hits - before
+
+    def bonds(self, cls: type | None = None, *players: int) -> None:
+        """These ask for a duel or a party."""
+        if cls is not None:
+            self.say(cls, *players)
+        self.demo._bonds.step(self)  # type: ignore[arg-type]
+        self.end()
 
     def arrows(self, ticks: int) -> None:
         """Arrows fly for so many ticks."""
@@ -174,6 +220,140 @@ def test_in_the_arena_the_nearest_enemy_is_aimed_at_and_no_friend(game: Game) ->
     game.number += HZ
     game.world[Player].position[2, :2] = 0
     assert game.shoot(0, way=(0.0, 0.0)) == 0
+
+
+def test_a_bolt_hits_whom_its_shooter_saw_where_it_stood_then(game: Game) -> None:
+    here = np.array(wild(game))
+    game.world[Player].position[1:, :2] = 0                             # out of the way
+    game.stand(0, here + (10, 0))
+    seen = game.number
+    game.stand(0, here + (0, 10))                                       # it is elsewhere by now
+    assert game.bolt(0, (1.0, 0.0), seen) == 1
+    assert game.world[Monster].health[0] == 100 - DAMAGE and game.demo.deeds.rewound == 1
+    game.wait(1)
+    assert game.bolt(0, (1.0, 0.0), game.number) == 0                   # as it is now, nobody stands there
+    game.wait(1)
+    assert game.bolt(0, (0.0, 1.0), game.number) == 1
+    assert game.bolt(0, (0.0, 1.0), game.number) == 0                   # too soon
+    assert (game.demo.deeds.bolts, game.demo.deeds.rewound) == (3, 1)
+
+
+def test_no_bolt_flies_back_further_than_half_a_second(game: Game) -> None:
+    here = np.array(wild(game))
+    game.world[Player].position[1:, :2] = 0                             # out of the way
+    game.stand(0, here + (10, 0))
+    seen = game.number
+    for _ in range(HZ):
+        game.stand(0, here + (0, 10))
+    assert game.bolt(0, (1.0, 0.0), seen) == 0
+
+
+def test_who_duels_may_be_harmed_wherever_one_fights_until_the_time_is_over(game: Game) -> None:
+    players, relations = game.world[Player], game.demo.relations
+    for player in game.players:
+        relations.place(player, faction="red")
+    place = np.array(wild(game))
+    players.position[:, :2] = place, place + (5, 0), place + (-5, 0)
+    game.stand(0, (0.0, 0.0))
+    assert game.bolt(0, (1.0, 0.0), game.number) == 0                   # a friend
+    game.bonds(Challenge, 0)
+    assert relations.opponent(game.players[0]) == game.players[1] and game.demo.deeds.duels == 1
+    game.bonds(Challenge, 2)                                            # both in reach are busy
+    assert game.demo.deeds.duels == 1
+    game.wait(1)
+    assert game.bolt(0, (1.0, 0.0), game.number) == 1 and players.health.tolist() == [100, 100 - WOUND, 100]
+    game.wait(1)
+    assert game.bolt(0, (-1.0, 0.0), game.number) == 0                  # not the opponent
+    game.wait(1)
+    assert game.shoot(0) == 1
+    game.arrows(HZ // 2)
+    assert players.status.tolist() == [0, Status.POISONED, 0]
+    game.wait(DUEL_S)
+    game.bonds()
+    assert relations.opponent(game.players[1]) == 0 and not players.duel_until.any()
+
+
+def test_a_duel_ends_when_one_falls_or_is_gone(game: Game) -> None:
+    players, relations = game.world[Player], game.demo.relations
+    game.bonds(Challenge, 0)
+    players.health[0] = 0
+    game.bonds()
+    assert relations.opponent(game.players[0]) == 0 and not players.duel_until.any()
+    players.health[0] = 100
+    game.bonds(Challenge, 0)
+    other = relations.opponent(game.players[0])
+    game.world.despawn(other)
+    game.end()
+    assert relations.opponent(game.players[0]) == 0
+    game.wait(DUEL_S)
+    game.bonds()
+    assert not players.duel_until.any()
+
+
+def test_parties_are_of_one_faction_of_four_at_most_and_never_of_one() -> None:
+    game = Game(*[(0.0, 0.0)] * 7)
+    relations, factions = game.demo.relations, ["red", "blue", "red", "red", "red", "red", "blue"]
+    for player, faction in zip(game.players, factions, strict=True):
+        relations.place(player, faction=faction)
+    game.world[Player].faction[:] = relations.places_of(game.world[Player].handles)[0]
+    for asking in range(6):
+        game.world[Player].position[:, 0] = [0, 1, 2, 3, 4, 5, 40]
+        game.bonds(Team, asking) if asking not in (1, 2) else None
+    parties = {relations.party_of(player) for player in game.players}
+    assert all(len(party) in (0, 2, 3, PARTY) for party in parties) and len(parties) > 1
+    assert not relations.party_of(game.players[1]) and game.demo.deeds.parties > 1
+    mate = next(player for player in game.players if relations.party_of(player))
+    while relations.party_of(mate):
+        asking = game.players.index(next(iter(relations.party_of(mate))))
+        game.bonds(Team, asking)                                        # who is in one leaves it
+    assert not relations.party_of(mate)
+
+
+def test_a_cloak_hides_from_the_other_faction_for_a_while(game: Game) -> None:
+    shown: list[tuple[Any, int]] = []
+    game.world.set_visible_to = lambda entities, mask: shown.append((entities, mask))  # type: ignore[method-assign]
+    for player, faction in zip(game.players, ("red", "blue", "red"), strict=True):
+        game.demo.relations.place(player, faction=faction)
+    players, items = game.world[Player], game.world[Item]
+    players.faction[:] = game.demo.relations.places_of(players.handles)[0]
+    items.position[0, :2] = players.position[1, :2]
+    items.sort[0] = Sort.CLOAK
+    game.say(PickUp, 1)
+    game.demo._items.step(game)  # type: ignore[arg-type]
+    game.arrows(2)
+    assert players.status.tolist() == [0, Status.HIDDEN, 0] and shown == [(game.players[1], 1 << 2)]
+    game.arrows(8 * HZ)
+    assert not players.status.any() and shown[1:] == [(game.players[1], 2**64 - 1)] and game.demo.deeds.hidden == 1
+
+
+def test_each_zone_has_its_rules() -> None:
+    game = Game((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
+    players, bound = game.world[Player], game.demo.bound
+    places = {Zone.WILD: wild(game), Zone.TOWN: (0.0, 0.0), Zone.ARENA: (0.6 * bound, 0.6 * bound),
+              Zone.SWAMP: (-0.6 * bound, -0.6 * bound)}
+    players.position[:, :2] = [places[zone] for zone in Zone]
+    players.health[:] = 50
+    for _ in range(HZ):
+        game.demo._live(game)  # type: ignore[arg-type]
+        game.demo._ailments.step(game)  # type: ignore[arg-type]
+        game.end()
+    assert players.health.tolist() == [51, 55, 50, 50]                  # the town heals
+    assert players.status.tolist() == [0, 0, 0, Status.POISONED]        # the swamp poisons
+    players.status[:] = 0
+    assert game.shoot(0, 1, 2, 3) == 3                                  # nobody fights in the town
+    before = players.health.copy()
+    for monster, place in enumerate(places.values()):
+        game.world[Monster].position[monster, :2] = place
+        game.world[Monster].until[monster] = 0
+    game.demo._move_monsters(game)  # type: ignore[arg-type]
+    assert (before - players.health).tolist() == [BITE, 0, BITE, BITE]  # nor does anything bite there
+    start = players.position[:, 0].copy()
+    for slot in range(4):
+        game.demo.authority.reset(slot, 0)
+    game.say(Move, 0, 1, 2, 3, direction=[(1.0, 0.0)] * 4, slots=range(4), numbers=[1] * 4, times_us=[10**6] * 4,
+             position=[(0.0, 0.0)] * 4, sessions=[0] * 4)
+    game.demo._move_players(game)  # type: ignore[arg-type]
+    assert np.round(players.position[:, 0] - start, 4).tolist() == pytest.approx([5 / HZ] * 3 + [2.5 / HZ], abs=1e-3)
 
 
 def test_poison_hurts_mending_heals_and_who_falls_gets_up_cured_and_poorer(game: Game) -> None:

@@ -77,6 +77,15 @@ def test_bots_see_the_world_and_get_their_own_answers() -> None:
             for bot in range(12):
                 assert swarm.views.known(bot)["mine"].sum() == 1
 
+            for bot in (0, 11):                                 # through the eyes of each: all, and its own as its own
+                snapshot = swarm.snapshot(bot)
+                assert snapshot is not None and snapshot.tick == swarm.views.tick(bot)
+                sheep = snapshot[Sheep]
+                avatars = {session.remote[0]: session.avatar for session in list(app.sessions.values())
+                           if session.remote is not None}
+                assert snapshot.mine == avatars[f"127.1.0.{bot + 2}"]
+                assert sorted(sheep.position[:, 0].tolist()) == list(range(1, 13)) and snapshot.mine in sheep.handles
+
             bots = np.arange(12)
             assert swarm.send(Bleat, bots, number=bots).all()
             assert swarm.send(Step, bots[3:5], number=np.array([7, 9])).all()

@@ -3,6 +3,7 @@ import numpy as np
 
 from server_app.demo.movement import walkers as movers_of
 from server_app.demo.walkers import UNIT, Walkers
+from server_app.demo.zones import SPEEDS, Zone, zone_of
 
 HZ = 30
 BOUND = 60.0
@@ -22,6 +23,7 @@ class Server:
 
     def take(self, walkers: Walkers, tick: int) -> None:
         every = np.arange(COUNT)
+        self.authority.scale[:] = SPEEDS[zone_of(self.position[:, :2], BOUND)]
         times = np.full(COUNT, tick * 1_000_000 // HZ, np.uint64)
         self.authority.steer(self.position, self.velocity, rows=every, slots=every, directions=walkers.direction,
                              times_us=times)
@@ -41,12 +43,15 @@ def started() -> tuple[Walkers, Server]:
 
 def test_a_bot_and_the_server_agree_to_the_last_bit() -> None:
     walkers, server = started()
+    swamped = 0
     for tick in range(30 * HZ):
         walkers.think(tick)
         walk(walkers)
         server.take(walkers, tick)
         assert (walkers.position == server.position[:, :2]).all()
         assert np.abs(walkers.position).max() <= BOUND
+        swamped += int(np.count_nonzero(zone_of(walkers.position, BOUND) == Zone.SWAMP))
+    assert swamped > 100                                        # the swamp is slow on both sides
     assert server.authority.hurried == 0
 
 

@@ -24,8 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "world": {"base", "wire"},
 }
 PUBLIC_SUBMODULES = {
-    "authority", "effects", "errors", "guard", "relations", "schema", "standing", "swarm", "testing", "tokens", "tools",
-    "truth",
+    "authority", "effects", "errors", "guard", "prediction", "relations", "rewind", "schema", "standing", "swarm",
+    "testing", "tokens", "tools", "truth",
 }
 
 # The protocol takes bytes and the time as arguments. udp is the one floor that knows a socket.

@@ -114,3 +114,27 @@ def test_truth_is_written_apart_from_replication(scene: Scene) -> None:
     state = scene.reader.read(77, scene.others[0])
     assert state is not None and state[:3] == [150, 0, 0]
     assert scene.both.world.published(scene.others[0]) is None
+
+
+def test_who_is_hidden_by_masks_is_not_missing_and_seen_it_is_a_leak(scene: Scene) -> None:
+    world, hidden = scene.both.world, scene.others[0]
+    for _ in range(3):
+        scene.step()
+    world.set_sees(0, 1 << 2)
+    world.set_visible_to([hidden], 1 << 1)
+    for _ in range(2 * HZ):
+        assert scene.step() == 0
+    assert len(scene.views.known()) == 3 and scene.reader.stats["hidden"] == 2 * HZ
+    world.set_visible_to([hidden], 1 << 1 | 1 << 2)
+    scene.step()
+    assert len(scene.views.known()) == 4
+    # In truth alone it is hidden: each look at it counts, from the first.
+    for looks in range(1, 4):
+        scene.both.publish()
+        world.set_visible_to([hidden], 1 << 1)
+        scene.writer.write(scene.both.tick)
+        world.set_visible_to([hidden], 1 << 1 | 1 << 2)
+        for token, payload in scene.both.replicate({0: 4000})[0]:
+            scene.views.apply(payload)
+            scene.both.event(0, SNAPSHOT_ACKED, token)
+        assert scene.reader.verify(scene.views) == scene.reader.stats["leaked"] == looks
