@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from shadowland._core.world import authority_map as _core
 from shadowland.errors import ConfigError, UsageError
+from shadowland.schema.annotations import Quadrants, Quantized
 
-KEYS: Final = ("cell", "low", "high", "blocked", "heights", "opaque")
+KEYS: Final = ("cell", "low", "high", "blocked", "heights", "opaque", "step", "quadrant", "quadrant_bits")
 FARTHEST: Final = 1e6                           # metres from the middle that a map may reach
 ALL: Final = 255
 
@@ -32,17 +33,22 @@ class Map:
                 cell reaches to the sky.
     heights     height of the ground of each cell in metres, same shape. Without them the ground is at 0.
     opaque      the bits of `blocked` that no line of sight goes through.
+    step        quantum of positions on this map in metres: `quantized` is the word for a class body, else None.
+    quadrant    edge of a quadrant in metres, one number or one for each axis, and `quadrant_bits` the width of their
+                numbers: `quadrants` is the word, else None.
 
     ConfigError names the key, its value and what it may be.
     """
 
     def __init__(self, *, low: Sequence[float] | None = None, high: Sequence[float] | None = None, cell: float = 1.0,
                  blocked: ArrayLike | None = None, heights: ArrayLike | None = None, opaque: int = ALL,
+                 step: float | None = None, quadrant: float | Sequence[float] | None = None, quadrant_bits: int = 32,
                  where: str = "Map") -> None:
         if not number(cell, 0.01, 10_000):
             raise ConfigError(f"{where}: cell is {cell!r}; give the edge of a cell in metres, 0.01 to 10,000")
         if not number(opaque, 0, ALL) or not isinstance(opaque, int):
             raise ConfigError(f"{where}: opaque is {opaque!r}; give bits, a whole number, 0 to {ALL}")
+        self.quantized, self.quadrants = _words(step, quadrant, quadrant_bits, where)
         cells = None if blocked is None else _blocked(np.asarray(blocked), where)
         ground = None if heights is None else _heights(np.asarray(heights), where)
         grid = cells if cells is not None else ground
@@ -124,6 +130,23 @@ class Map:
 
     def __repr__(self) -> str:
         return f"<Map of {self.shape[1]} x {self.shape[0]} cells, {self.low} to {self.high}>"
+
+
+def _words(step: object, quadrant: object, bits: object, where: str) -> tuple[Quantized | None, Quadrants | None]:
+    """What the map says of positions, as words of a class body; the class looks whether they fit each other."""
+    if step is not None and not number(step, 1e-6, 1e6):
+        raise ConfigError(f"{where}: step is {step!r}; give the quantum of positions in metres, 1e-06 to 1e+06")
+    edges = quadrant if isinstance(quadrant, list | tuple) else (quadrant,)
+    if quadrant is not None and (len(edges) not in (1, 2, 3) or not all(number(edge, 1e-6, 1e12) for edge in edges)):
+        raise ConfigError(f"{where}: quadrant is {quadrant!r}; give the edge in metres, one number or one for each "
+                          "axis, 1e-06 to 1e+12")
+    if not number(bits, 1, 32) or not isinstance(bits, int):
+        raise ConfigError(f"{where}: quadrant_bits is {bits!r}; give a whole number, 1 to 32")
+    if quadrant is not None and step is None:
+        raise ConfigError(f"{where}: step is missing; a quadrant is cut into steps")
+    edge = tuple(float(one) for one in edges if isinstance(one, int | float))
+    return (None if not isinstance(step, int | float) else Quantized(float(step)),
+            Quadrants(edge if len(edge) > 1 else edge[0], bits) if edge else None)
 
 
 def _corner(key: str, corner: Sequence[float] | None, where: str) -> tuple[float, float, float]:

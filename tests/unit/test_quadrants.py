@@ -1,6 +1,7 @@
 """Invariant: a position with quadrants arrives within half a step wherever it is, and the same on both ends."""
 import math
 from fractions import Fraction
+from pathlib import Path
 from typing import Annotated as A
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 import shadowland as sl
 from shadowland._core.base.records import EVENT_DTYPE, JOINED, SNAPSHOT_ACKED
+from shadowland._core.world.truth import Truth
+from shadowland.authority import Map
 from shadowland.errors import ConfigError, UsageError
 from shadowland.schema import Quadrants, decode_columns, decode_one, encode_columns, encode_one, layout
 from shadowland.view import Seen, View
@@ -288,6 +291,38 @@ def test_a_class_has_at_most_64_numbers_quadrants_included() -> None:
         type("Over", (sl.Entity,), {"__annotations__": {f"p{i}": words for i in range(17)}})
 
 
+def test_a_map_says_how_fine_and_how_wide_positions_are(tmp_path: Path) -> None:
+    """Per map: the file is read by both sides, and one with another map has another hash."""
+    hashes = set()
+    for step, edge, bits in ((0.01, "[102400.0, 102400.0, 6400.0]", 32), (0.25, "64", 4), (0.5, "64", 4)):
+        (tmp_path / "town.toml").write_text(f"step = {step}\nquadrant = {edge}\nquadrant_bits = {bits}\n")
+        town = Map.load(tmp_path / "town.toml")
+        assert town.quantized == sl.Quantized(step=step) and town.quadrants is not None and town.quadrants.bits == bits
+        cls = type("Thing", (sl.Entity,), {"__annotations__": {
+            "place": A[sl.Vec3, town.quantized, town.quadrants]}, "place": (0, 0, 0)})
+        assert layout(cls, HZ).components["bits"][3:].tolist() == [bits] * 3
+        hashes.add(sl.Schema([cls], []).hash)
+    assert len(hashes) == 3
+    assert (Map().quantized, Map().quadrants, Map(step=0.5).quadrants) == (None, None, None)
+
+
+@pytest.mark.parametrize(("text", "problem"), [
+    ("step = 0", "step is 0; give the quantum of positions in metres, 1e-06 to 1e+06"),
+    ("step = nan", "step is nan; give"), ("step = true", "step is True; give"),
+    ("quadrant = 64", "step is missing; a quadrant is cut into steps"),
+    ("step = 1\nquadrant = [1, 2, 3, 4]", "quadrant is [1, 2, 3, 4]; give the edge in metres"),
+    ("step = 1\nquadrant = []", "quadrant is []; give the edge"),
+    ("step = 1\nquadrant = -1", "quadrant is -1; give the edge"),
+    ("step = 1\nquadrant = 64\nquadrant_bits = 33", "quadrant_bits is 33; give a whole number, 1 to 32"),
+    ("step = 1\nquadrant = 64\nquadrant_bits = 1.0", "quadrant_bits is 1.0; give a whole number"),
+])
+def test_a_map_that_says_it_wrongly_is_named(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "town.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        Map.load(tmp_path / "town.toml")
+    assert str(caught.value).startswith(f"map {tmp_path}") and problem in str(caught.value)
+
+
 def test_quadrants_are_part_of_hash_and_diff() -> None:
     def schema(edge: float, bits: int) -> sl.Schema:
         cls = type("Thing", (sl.Entity,), {"__annotations__": {
@@ -298,3 +333,25 @@ def test_quadrants_are_part_of_hash_and_diff() -> None:
     assert some.diff(other) == ["entity Thing.place: quadrants changed 64 × 64, 8 bits each → 32 × 32, 8 bits each: "
                                 "30 → 28 bits"]
     assert some.diff(third)[0].endswith("64 × 64, 6 bits each: 30 → 26 bits")
+
+
+def test_truth_of_quadrants_is_held_against_views(tmp_path: Path) -> None:
+    """A view that is right across a border is no mismatch; one that is a whole quadrant off is, at the same offset."""
+    told = Told(Small(position=(63.5, -0.5)), Small(position=(62.0, 1.0)))
+    told.world.core.give(told.handles[0], 1 << 32)
+    truth = Truth(str(tmp_path / "truth"), told.world.table, told.world.core)
+    for _ in range(HZ):
+        told.world[Small].position[1] += (0.5, -0.5)
+        told.publish()
+        truth.write(told.tick)
+        assert truth.verify(told.view.views) == 0
+    assert truth.stats["checked"] == 2 * HZ and truth.stats["unchecked"] == 0
+    assert truth.read(told.tick, told.handles[1]) == told.world.core.published(told.handles[1])
+    for _ in range(HZ):
+        told.publish()
+        told.world[Small].position[1] -= (64.0, 0.0)        # what is written is not what was published
+        truth.write(told.tick)
+        truth.verify(told.view.views)
+        assert (truth.stats["off"], truth.stats["ghosts"]) == (1, 0)
+        told.world[Small].position[1] += (64.0, 0.0)
+    assert truth.stats["mismatches"] == 1
