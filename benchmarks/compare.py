@@ -1,7 +1,7 @@
 """Sets two results of one benchmark side by side: python -m benchmarks.compare before.json after.json
 
-Each file holds what a benchmark printed; its last line is the JSON. Ratios are after ÷ before. Exit 2 with one line if
-a file cannot be compared.
+Each file holds what a benchmark printed; its last lines are the JSON, one for each table. Ratios are after ÷ before.
+Exit 2 with one line if a file cannot be compared.
 """
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from typing import Any
 from benchmarks.harness import Row, table
 
 
-def load(path: str) -> dict[str, Any]:
-    """The JSON document on the last line of a file; SystemExit 2 with a sentence if there is none."""
+def load(path: str) -> dict[str, dict[str, Any]]:
+    """The JSON documents of a file by their benchmark; SystemExit 2 with a sentence if its last line is none."""
+    found: dict[str, dict[str, Any]] = {}
     try:
-        document = json.loads(Path(path).read_text().strip().rsplit("\n", 1)[-1])
-        if not {"benchmark", "keys", "rows"} <= document.keys():
-            raise ValueError("its last line is not a benchmark's JSON")
+        lines = Path(path).read_text().strip().split("\n")
+        for number, line in enumerate(lines, 1):
+            if not line.startswith("{") and number < len(lines):
+                continue
+            document = json.loads(line)
+            if not {"benchmark", "keys", "rows"} <= document.keys():
+                raise ValueError(f"line {number} is not a benchmark's JSON")
+            found[document["benchmark"]] = document
     except (OSError, ValueError, AttributeError) as error:
         print(f"compare: {path}: {error}; give two files that hold what a benchmark printed", file=sys.stderr)
         raise SystemExit(2) from None
-    return dict(document)
+    return found
 
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> list[Row]:
@@ -53,15 +59,18 @@ def main() -> None:
         print(__doc__, file=sys.stderr)
         raise SystemExit(2)
     before, after = load(sys.argv[1]), load(sys.argv[2])
-    if before["benchmark"] != after["benchmark"]:
-        print(f"compare: {sys.argv[1]} is of {before['benchmark']}, {sys.argv[2]} of {after['benchmark']}; "
+    both = [name for name in before if name in after]
+    if not both:
+        print(f"compare: {sys.argv[1]} is of {', '.join(before)}, {sys.argv[2]} of {', '.join(after)}; "
               "only runs of the same benchmark compare", file=sys.stderr)
         raise SystemExit(2)
-    for label, document in (("before", before), ("after", after)):
-        print(f"{label}: commit {document.get('commit')}, {document.get('machine')}, busy {document.get('busy')}")
-    if before.get("settings") != after.get("settings"):
-        print(f"settings differ: {before.get('settings')} and {after.get('settings')}")
-    print(table(compare(before, after)))
+    for name in both:
+        old, new = before[name], after[name]
+        for label, document in ((f"{name}, before", old), ("after", new)):
+            print(f"{label}: commit {document.get('commit')}, {document.get('machine')}, busy {document.get('busy')}")
+        if old.get("settings") != new.get("settings"):
+            print(f"settings differ: {old.get('settings')} and {new.get('settings')}")
+        print(table(compare(old, new)))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,15 @@ def test_compare_sets_two_results_side_by_side(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1].split() == ["bare", "64", "cpu_us", "2.0", "3.0", "1.5"]
 
 
+def test_compare_takes_every_table_that_both_have(tmp_path: Path) -> None:
+    for name, us in (("a", 2.0), ("b", 3.0)):
+        one, other = (Path(result(tmp_path / "part", benchmark, us)).read_text() for benchmark in ("echo", name))
+        (tmp_path / name).write_text(one + other)
+    done = run("benchmarks.compare", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert done.returncode == 0
+    assert [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("bare")] == ["1.5"]
+
+
 def test_compare_refuses_what_cannot_be_compared(tmp_path: Path) -> None:
     echo, other = result(tmp_path / "a", "echo", 2.0), result(tmp_path / "b", "pipeline", 3.0)
     (tmp_path / "c").write_text("no JSON at all\n")
