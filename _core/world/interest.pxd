@@ -24,7 +24,7 @@ cdef struct Interest:
     double leave2[MAX_KINDS]
     double reach                        # the largest radius
     uint64_t visit
-    uint64_t unseated                   # entities in view for which there was no seat
+    uint64_t unseated                   # observers whose seats were all taken, summed over ticks
     uint32_t seats
     bint masked                         # some mask was set: until then nobody pays for them
 
@@ -42,7 +42,7 @@ cdef inline void seat_newcomers(Interest* look, const WorldState* world, Observe
         rank_sort(look.ranks, count)
     for i in range(count):
         if seat == NO_SLOT:
-            look.unseated += count - i
+            look.unseated += 1
             return
         entry = &observer.entries[seat]
         entry.slot = look.ranks[i].index
@@ -82,6 +82,9 @@ cdef inline void update_interest(Interest* look, const WorldState* world, Observ
         observer.high -= 1
     if not sees:
         return
+    if observer.high == look.seats and take_seat(observer, 0, look.seats) == NO_SLOT:
+        look.unseated += 1
+        return                          # whoever is near finds no seat: a crowd is not worth looking at
     found = grid_query(&world.grid, centre.x, centre.y, centre.z, look.reach, look.radius2, look.hits)
     for i in range(found):
         if look.marks[look.hits[i].slot] != look.visit and \
