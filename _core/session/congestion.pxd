@@ -43,7 +43,8 @@ cdef enum:
     LOSS_PACKETS = 20                               # nor do they among fewer packets
     LOSS_KNOWN = 10000                              # packets times per mille: ten should have been lost
     FUTILE_DECISIONS = 4                            # a loss that this many of them do not lessen is not ours,
-    OWN_LOSS_MOST = 150                             # and up to this, per mille, the rate grows on
+    OWN_LOSS_MOST = 150                             # and up to this, per mille, the rate grows on,
+    RATE_MODEST = 31250                             # or, whatever the path loses by itself, up to 250 kbit/s
     STEP_DOUBLES_US = 500000
     STEP_ROUNDS = 8
     VELOCITY_MOST = 1024
@@ -233,6 +234,10 @@ cdef inline bint rate_in_vain(Congestion* c, uint32_t lost) noexcept nogil:
         return False
     return True
 
+cdef inline uint32_t rate_own(const Congestion* c) noexcept nogil:
+    """Losses per mille that a path shows however slowly one sends, as far as that is known, and some for luck."""
+    return c.futile_loss + c.futile_loss // 8 + 100 if c.futile >= FUTILE_DECISIONS else 100
+
 cdef inline void rate_lower(Congestion* c, uint64_t knee, uint32_t per_mille, uint64_t queue_us, bint slow,
                             uint64_t now_us) noexcept nogil:
     """The knee is what the path carries; go below it, and to half of that until the queue is gone."""
@@ -276,7 +281,7 @@ cdef inline void rate_raise(Congestion* c, uint64_t elapsed_us, uint64_t queue_u
 cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t in_flight, uint64_t now_us) noexcept nogil:
     """A round is over: is there a queue, is too much lost, was what is allowed used?"""
     cdef uint64_t delivered = c.round_acked * 1000000 // elapsed_us, best = delivered, queue, rise
-    cdef uint32_t lost, gone, packets, own                # per mille; own: what the path loses however slowly one sends
+    cdef uint32_t lost, gone, packets, most               # per mille; most: up to which the rate grows
     cdef bint slow, lossy, warned = c.warned
     lost = gone = c.lost[0] + c.lost[1]
     packets = lost + c.acked[0] + c.acked[1]
@@ -298,8 +303,9 @@ cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t in_fli
         return                                      # a round for all others to see it too: then all go down
     if lossy:                                       # the same losses count once
         c.lost[0] = c.lost[1] = c.acked[0] = c.acked[1] = 0
-    if slow or (lossy and queue > LOW_US):
-        c.futile = 0
+    if slow or (lossy and queue > LOW_US and lost > rate_own(c)):
+        if c.futile < FUTILE_DECISIONS:
+            c.futile = 0
         if best < c.rate // 2:                      # who sent little was delivered little
             best = c.rate // 2
         if best > c.rate:
@@ -317,9 +323,9 @@ cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t in_fli
         return
     if <uint64_t>packets * c.futile_loss >= LOSS_KNOWN and <uint64_t>gone * 2000 < <uint64_t>packets * c.futile_loss:
         c.futile = 0
-    own = c.futile_loss if c.futile >= FUTILE_DECISIONS and c.futile_loss <= OWN_LOSS_MOST else 0
+    most = rate_own(c) if c.futile_loss <= OWN_LOSS_MOST or c.rate < RATE_MODEST else 100
     # Where a round holds few packets, one may fall into the next. Who pays a large debt sends little and wants more.
-    if lost > own + own // 8 + 100 or ((c.round_sent + ONE_PACKET) * 4000000 < 3 * c.rate * elapsed_us
+    if lost > most or ((c.round_sent + ONE_PACKET) * 4000000 < 3 * c.rate * elapsed_us
                      and c.credit >= -<int64_t>(c.rate * FORGIVEN_US)):
         return                                      # the application asks for less, or one cannot be sure
     rate_raise(c, elapsed_us, queue)

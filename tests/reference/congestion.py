@@ -31,6 +31,7 @@ LOSS_LEAST = 3                      # fewer say nothing,
 LOSS_PACKETS = 20                   # nor do they among fewer packets
 FUTILE = 4
 OWN_LOSS_MOST = 150
+MODEST = 31_250                     # 250 kbit/s
 STEP = 12_000                       # bytes a second, every second
 STEP_DOUBLES_US = 500_000
 STEP_ROUNDS = 8
@@ -190,6 +191,10 @@ class Congestion:
         self.decide(min(elapsed, ROUND_LONGEST_US), in_flight, now_us)
         self.begin(next_sequence, now_us)
 
+    def own(self) -> int:
+        """Losses per mille that the path shows however slowly one sends, as far as that is known, and some for luck."""
+        return self.futile_loss + self.futile_loss // 8 + 100 if self.futile >= FUTILE else 100
+
     def decide(self, elapsed: int, in_flight: int, now_us: int) -> None:
         gone, packets = self.losses()
         if now_us >= self.loss_since_us + LOSS_US:      # a long round makes a long window
@@ -212,10 +217,11 @@ class Congestion:
         lossy = (lost > 100 and not unlucky) or (lost > 50 and queue > LOW_US)
         if lossy:
             self.lost, self.acked = [0, 0], [0, 0]      # the same losses count once
-        if slow or (lossy and queue > LOW_US):
+        if slow or (lossy and queue > LOW_US and lost > self.own()):
             if lossy or queue > 3 * HIGH_US:
                 best = delivered
-            self.futile = 0
+            if self.futile < FUTILE:
+                self.futile = 0
             # Who sent little was delivered little: at most half is taken at once.
             knee = min(self.rate, max(best, self.rate // 2))
             if self.startup:                            # the newest samples do not show all that it brought on its way
@@ -233,9 +239,9 @@ class Congestion:
         if expected >= 10_000 and gone * 2000 < expected:
             self.futile = 0
         used = (self.round_sent + ONE_PACKET) * MILLION * 4 >= 3 * self.rate * elapsed
-        own = self.futile_loss if self.futile >= FUTILE and self.futile_loss <= OWN_LOSS_MOST else 0
+        most = self.own() if self.futile_loss <= OWN_LOSS_MOST or self.rate < MODEST else 100
         wants = used or self.credit < -self.rate * FORGIVEN_US      # who pays a large debt wants more too
-        if lost > own + own // 8 + 100 or not wants:
+        if lost > most or not wants:
             return                                      # the application asks for less, or one cannot be sure
         self.raise_(elapsed, queue)
 

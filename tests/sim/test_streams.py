@@ -64,6 +64,18 @@ def test_every_stream_arrives_exactly_once_and_in_order_and_unordered_ones_exact
         assert peer.endpoint.counters["blocks_used"] == 0 and peer.endpoint.stats(handle)["units_waiting"] == 0
 
 
+@pytest.mark.parametrize("seed", [1, 9, 38])
+def test_a_path_that_loses_four_in_ten_is_not_left_at_the_floor(seed: int) -> None:
+    """Half a megabyte each way in 80 s; with losses alone to hold the rate down it took 100 to 120."""
+    pair = Pair(seed).join()
+    pair.link(WORST)
+    for peer, handle in ((pair.client, pair.handle), (pair.server, pair.session)):
+        for ticket, channel in enumerate((STREAMS[0], UNORDERED), 1):
+            peer.endpoint.send(handle, channel, KIND, content(ticket, RELIABLE_LIMIT), ticket)
+    settle(pair, 2, seconds=80)
+    assert [len(peer.heard(DELIVERED)) for peer in (pair.client, pair.server)] == [2, 2]
+
+
 def test_an_urgent_message_overtakes_long_transfers() -> None:
     """While 768 KiB are under way on less urgent streams, a message on stream 0 arrives as on an idle session."""
     pair = Pair(link=Link(delay_us=20_000)).join()
