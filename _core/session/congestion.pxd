@@ -35,7 +35,7 @@ cdef enum:
     BASE_WINDOW_US = 10000000                       # two of these is how far back the least round trip is looked for
     HIGH_US = 20000                                 # a queue above it is too long
     LOW_US = 5000                                   # one below it is none
-    BRAKE_US = 10000                                # at the beginning, where the rate doubles, one above it brakes at once
+    BRAKE_US = 10000                                # at the beginning, where it doubles, one above it brakes at once
     NOISE = 2                                       # the jitter by this is no queue
     DRAIN_MOST_US = 500000
     LOSS_WINDOW_US = 1000000                        # two of these, or rounds, is how far back losses are counted
@@ -289,7 +289,7 @@ cdef inline void rate_decide(Congestion* c, uint64_t elapsed_us, uint64_t in_fli
     lost = <uint32_t>(<uint64_t>lost * 1000 // packets) if lost >= LOSS_LEAST and packets >= LOSS_PACKETS else 0
     queue = congestion_queue(c, c.crest_us if c.crest_us else c.standing_us)
     rise = queue - c.queue_us if queue > c.queue_us else 0
-    if c.braked:                                    # once, or jitter could keep it down; twice this is what was too much
+    if c.braked:                                    # once, or jitter could keep it down; twice this was too much
         c.rate, c.braked, c.wary, rise = 2 * c.rate, False, True, 0
     # What is measured is a round trip old: it will have risen as much again.
     slow = queue > LOW_US and (warned or queue + rise > HIGH_US)

@@ -25,7 +25,7 @@ MAX_TICK_STEP = HISTORY // 2
 
 cdef enum:
     BLOCK = 64                          # observers: looked at and sent to while their seats are in the cache
-    AHEAD = 8                           # so many observers before its turn the memory is asked for the first line of one
+    AHEAD = 8                           # so many observers before its turn the memory is asked for its first line
 
 
 @final

@@ -1,5 +1,6 @@
 """Invariant: sessions that send all they may, in all other modes, cost nobody an input; nor does an input cost them."""
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ class Member:
 class House:
     """A server of the default size with members on it; each tick all say what `say` gives them."""
 
-    def __init__(self, members: int, **limits: int) -> None:
+    def __init__(self, members: int, **limits: Any) -> None:
         self.desk: Desk = server_desk(capacity=1024, half_open=1024, half_open_per_prefix=1024, **limits)
         self.members = []
         for number in range(1, 1 + members):
