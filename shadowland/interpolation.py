@@ -3,7 +3,7 @@
     others = Interpolation(Player, tick_hz=30)
     while True:
         client.poll()
-        others.add(client.snapshot, now_s)              # a new snapshot, or the same again
+        others.add(client.snapshot, now_s, client.stats.clock_offset_ms)    # a new snapshot, or the same again
         players = others.at(now_s)                      # columns as a snapshot has them, at players.tick
         draw(players.handles, players.position, players.yaw)
 """
@@ -26,6 +26,9 @@ Floats = NDArray[np.float64]
 
 KEPT: Final = 64                    # snapshots
 ARRIVALS: Final = 64                # that jitter and gaps are measured by
+REMEMBERED: Final = 512             # with the server's clock: so long ago, arrivals say as much as new ones
+CLOCK_SHARE: Final = 1 / 16         # of each new offset that is believed: one of them is wrong by half of the jitter
+CLOCK_SET_S: Final = 0.1            # further off than this a clock was set
 MOST_EXTRAPOLATED_MS: Final = 250.0
 PACE: Final = 0.1                   # time shown runs this much faster or slower until the delay is what it should be
 LEAP_S: Final = 0.5                 # further off than this it leaps
@@ -90,29 +93,51 @@ class Interpolation(Generic[Some]):
         self._fields = {column.name: column.field for column in layout(cls, tick_hz).columns if column.first >= 0}
         self._bounds_ms, self._extrapolate_ms, self._teleport = (least_ms, most_ms), extrapolate_ms, teleport
         self._kept: deque[_Kept] = deque(maxlen=KEPT)
-        self._ahead_s: Floats = np.zeros(ARRIVALS)              # time of each tick minus when it came
+        self._ahead_s: Floats = np.zeros(REMEMBERED)            # time of each tick minus when it came, on the clock
         self._gaps_s: Floats = np.zeros(ARRIVALS)
         self._arrivals = 0
+        self._clock_s: float | None = None                      # what the clock is ahead of now_s; None: it is now_s
+        self._heard_s = 0.0                                     # the last offset
         self._shown_s = self._frame_s = -np.inf
 
-    def add(self, snapshot: Snapshot | None, now_s: float) -> bool:
-        """A snapshot that came at `now_s` (a clock that runs evenly); whether it is new: None and old ones are not."""
+    def add(self, snapshot: Snapshot | None, now_s: float, clock_offset_ms: float = 0.0) -> bool:
+        """A snapshot that came at `now_s` (a clock that runs evenly); whether it is new: None and old ones are not.
+
+        clock_offset_ms   the server's clock less ours, as `SessionStats` has it; 0: not measured. With it time is the
+                          server's, so that half a minute of arrivals says what the next will be like, not two seconds.
+        """
+        if clock_offset_ms and np.isfinite(clock_offset_ms):
+            self._hear(clock_offset_ms / 1000)
         newest = self._kept[-1].tick if self._kept else -1
         if snapshot is None or snapshot.tick <= newest:
             return False
         seen = snapshot[self.cls]
         arrays = {name: getattr(seen, name) for name in self._fields}
         self._kept.append(_Kept(snapshot.tick, seen.handles, arrays, np.argsort(seen.handles)))
-        at = self._arrivals % ARRIVALS
-        self._ahead_s[at] = snapshot.tick / self.tick_hz - now_s
-        self._gaps_s[at] = (snapshot.tick - newest) / self.tick_hz if newest >= 0 else 0.0
+        self._ahead_s[self._arrivals % REMEMBERED] = snapshot.tick / self.tick_hz - now_s - (self._clock_s or 0.0)
+        self._gaps_s[self._arrivals % ARRIVALS] = (snapshot.tick - newest) / self.tick_hz if newest >= 0 else 0.0
         self._arrivals += 1
-        known = min(self._arrivals, ARRIVALS)
-        ahead = self._ahead_s[:known]
-        late = float(np.percentile(ahead.max() - ahead, 95))
-        gap = float(np.percentile(self._gaps_s[:known], 95))
+        ahead = self._ahead(REMEMBERED if self._clock_s is not None else ARRIVALS)
+        most = ahead.max()
+        late = max(float(np.percentile(most - some, 95)) for some in (ahead, ahead[:ARRIVALS]))
+        gap = float(np.percentile(self._gaps_s[:min(self._arrivals, ARRIVALS)], 95))
         self.delay_ms = float(np.clip((late + gap) * 1000, *self._bounds_ms))
         return True
+
+    def _ahead(self, most: int) -> Floats:
+        """By what the last arrivals, the newest first, were ahead of the clock."""
+        back = np.arange(1, min(self._arrivals, most) + 1)
+        return self._ahead_s[(self._arrivals - back) % REMEMBERED]
+
+    def _hear(self, offset_s: float) -> None:
+        """The offset as it was measured: believed little by little, for what comes later. At the first one and when a
+        clock was set, what was is put on the new clock, so that what is shown goes on."""
+        if self._clock_s is None or abs(offset_s - self._clock_s) > CLOCK_SET_S:
+            self._ahead_s -= offset_s - (self._clock_s or 0.0)
+            self._clock_s = offset_s
+        elif offset_s != self._heard_s:
+            self._clock_s += CLOCK_SHARE * (offset_s - self._clock_s)
+        self._heard_s = offset_s
 
     def at(self, now_s: float, tick: float | None = None) -> Interpolated[Some]:
         """Once a frame: who is to be drawn where at `now_s`; `tick`: of the server that is to be shown, for those who
@@ -141,7 +166,8 @@ class Interpolation(Generic[Some]):
 
     def _paced(self, now_s: float) -> float:
         """The server's time that is shown: by the delay behind the newest that can have come. It never goes back."""
-        target = now_s + float(self._ahead_s[:min(self._arrivals, ARRIVALS)].max()) - self.delay_ms / 1000
+        ahead = self._ahead(REMEMBERED if self._clock_s is not None else ARRIVALS)
+        target = now_s + (self._clock_s or 0.0) + float(ahead.max()) - self.delay_ms / 1000
         passed = now_s - self._frame_s
         steady = self._shown_s + passed
         if not abs(target - steady) < LEAP_S:           # the first frame too

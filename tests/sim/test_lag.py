@@ -51,8 +51,8 @@ def walk(states: NDArray[np.float64], inputs: NDArray[np.float64], dt: float) ->
 class Game:
     """One player, and a target that runs to and fro 10 m north of it."""
 
-    def __init__(self, seed: int) -> None:
-        self.network = Network(seed, BAD)
+    def __init__(self, seed: int, link: Link = BAD) -> None:
+        self.network = Network(seed, link)
         self.app = sl.Server(schema=SCHEMA, identity=IDENTITY, tick_hz=HZ, capacity=4, entities=16)
         self.history = History(self.app.world, Runner)
         self.hits: list[tuple[bool, bool]] = []                 # with rewind, without
@@ -98,7 +98,7 @@ class Game:
         snapshot = self.client.snapshot
         if snapshot is None or not self.client.connected:
             return
-        self.others.add(snapshot, self.network.now_us / 1e6)
+        self.others.add(snapshot, self.network.now_us / 1e6, self.client.stats.clock_offset_ms)
         if direction is not None:
             self.client.send(Move(direction=direction))
             self.me.predict(direction)
@@ -109,8 +109,8 @@ class Game:
         self.worst = max(self.worst, float(np.abs(shown - self.me.state).max()))
 
 
-def ready(seed: int) -> Game:
-    game = Game(seed)
+def ready(seed: int, link: Link = BAD) -> Game:
+    game = Game(seed, link)
     for _ in range(60):
         game.frame(None)
     assert game.client.connected and game.client.snapshot is not None and game.client.snapshot.mine
