@@ -22,7 +22,7 @@ export SHADOWLAND_VECTORS
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help types build debug test quick pytest bench peers compare lint lint-python lint-cython stubs wheel annotate attack fuzz asan demo sim soak nightly clean
+.PHONY: help types build debug test quick pytest bench peers compare lint lint-python lint-cython stubs wheel annotate attack cheats fuzz asan demo sim soak nightly clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -131,6 +131,9 @@ compare: build ## two results of one benchmark side by side: make compare A=befo
 
 attack: build ## play the attacker on this machine: make attack SECONDS=20 ARGS="hello_flood cookie_theft"
 	@$(BIN)/python -m tests.attack --seconds $(SECONDS) $(ARGS)
+
+cheats: build ## 1,000 cheats among 200 honest players over real UDP: make cheats SECONDS=20 ARGS="--cheats 100"
+	@$(BIN)/python -m tests.cheats --seconds $(SECONDS) $(ARGS)
 
 fuzz: build ## coverage-guided, under sanitizers, SECONDS= a target: make fuzz SECONDS=60 ARGS="--targets acks,server --keep"
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)

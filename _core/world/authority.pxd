@@ -70,23 +70,25 @@ cdef struct MoveRule:
     double jump_s                       # seconds that it may be so
     double velocity_step                # velocities are whole steps of it; 0: as they come
     double tolerance                    # metres that rounding may add up to
+    double claim_step                   # claims are whole steps of it on each axis; 0: exact
     double allowance_s                  # seconds that can be saved up
     double lag_s                        # seconds beyond them that are forgiven
     uint8_t fly
     uint8_t blocked_by                  # bits of cells
     uint8_t known
 
-cdef struct Mover:                      # 128 bytes, seen by Python as MOVER_DTYPE
+cdef struct Mover:                      # 136 bytes, seen by Python as MOVER_DTYPE
     double claim[3]                     # the last
     double credit                       # seconds
     double lag                          # seconds: credit and what is forgiven
     double carry                        # metres that were allowed and not used, at most the tolerance
     double turn                         # radians, likewise
     double pace                         # metres a second that it claims to move
-    double air                          # seconds off the ground
+    double air                          # seconds off the ground, by its inputs
     uint64_t seen_us                    # newest reception
     uint64_t slowed_us                  # until when claims may follow `scale_was`: not everybody has heard
     uint64_t corrected_us               # when it was last told where it is
+    uint64_t ground_us                  # reception of the last claim on the ground
     uint32_t number                     # of the last input taken
     uint32_t last                       # index of its last input in the batch that is looked through
     float scale                         # of its speed: slowed, hasted; 0 stands
@@ -102,6 +104,7 @@ cdef struct Moving:                     # what a move works on
     double velocity[3]
     double yaw
     int axes
+    bint narrow                         # places are kept as floats of 32 bits
 
 cdef inline void mover_reset(Mover* mover, const MoveRule* rule, uint8_t kind, uint64_t now_us) noexcept nogil:
     """A new session, or another rule: it may move at once."""
@@ -110,7 +113,7 @@ cdef inline void mover_reset(Mover* mover, const MoveRule* rule, uint8_t kind, u
     mover.carry = rule.tolerance
     mover.turn = TURN_CARRY
     mover.pace = mover.air = 0
-    mover.seen_us = now_us
+    mover.seen_us = mover.ground_us = now_us
     mover.number = 0
     mover.scale = mover.scale_seen = mover.scale_was = 1
     mover.slowed_us = 0
@@ -157,6 +160,13 @@ cdef inline bint sane(const double* v, int axes) noexcept nogil:
         if not (isfinite(v[i]) and fabs(v[i]) <= FARTHEST):
             return False
     return True
+
+cdef inline void kept(const Moving* moving, double* place, int axes) noexcept nogil:
+    """A place as its column will hold it: what is rounded only afterwards may stand on the other side of a border."""
+    cdef int i
+    if moving.narrow:
+        for i in range(axes):
+            place[i] = <float>place[i]
 
 cdef inline bint open_way(const Area* area, const MoveRule* rule, const double* a, const double* b) noexcept nogil:
     cdef int64_t height = -(<int64_t>AREA_HIGHEST * AREA_HEIGHTS), step = area_climb(rule.step_height)
@@ -205,7 +215,7 @@ cdef inline uint16_t move_walk(const Area* area, const MoveRule* rule, double sc
     cdef double want[3]
     cdef double change[3]
     cdef double to[3]
-    cdef double before[3]
+    cdef double straight[3]
     cdef double far, most
     cdef uint16_t verdict = 0
     cdef int i, axes = 3 if rule.fly and moving.axes == 3 else 2
@@ -225,17 +235,19 @@ cdef inline uint16_t move_walk(const Area* area, const MoveRule* rule, double sc
         if far > most:
             for i in range(axes):
                 want[i] = moving.velocity[i] + change[i] * (most / far)
-    before[0], before[1], before[2] = moving.at[0], moving.at[1], moving.at[2]
     to[0], to[1], to[2] = moving.at[0], moving.at[1], moving.at[2]
     for i in range(axes):
         want[i] = whole(want[i], rule.velocity_step)
         to[i] += want[i] * dt
+    kept(moving, to, axes)
+    for i in range(axes):
+        straight[i] = to[i]
     if area_clamp(area, to, moving.axes, 0):
         verdict |= MOVE_OUTSIDE
     if not slide(area, rule, moving.at, to, axes):
         verdict |= MOVE_BLOCKED
     for i in range(axes):               # along an axis on which it did not go on it has no speed
-        if moving.at[i] != before[i] + want[i] * dt:
+        if moving.at[i] != straight[i]:
             want[i] = 0
     settle(area, rule, moving.at, moving.axes)
     for i in range(moving.axes):

@@ -15,7 +15,8 @@ AIRBORNE, LATE, ADRIFT, GAP = MOVE_AIRBORNE, MOVE_LATE, MOVE_ADRIFT, MOVE_GAP
 MOVER_DTYPE = np.dtype([
     ("claim", np.float64, 3), ("credit", np.float64), ("lag", np.float64), ("carry", np.float64),
     ("turn", np.float64), ("pace", np.float64), ("air", np.float64), ("seen_us", np.uint64), ("slowed_us", np.uint64),
-    ("corrected_us", np.uint64), ("number", np.uint32), ("last", np.uint32), ("scale", np.float32),
+    ("corrected_us", np.uint64), ("ground_us", np.uint64), ("number", np.uint32), ("last", np.uint32),
+    ("scale", np.float32),
     ("scale_seen", np.float32), ("scale_was", np.float32),
     ("kind", np.uint8), ("claimed", np.uint8), ("numbered", np.uint8), ("used", np.uint8),
 ], align=True)
@@ -73,7 +74,7 @@ cdef struct Columns:
 
 cdef inline void _load(const Columns* columns, Py_ssize_t row, Moving* moving) noexcept nogil:
     cdef int i
-    moving.axes = <int>columns.position.lanes
+    moving.axes, moving.narrow = <int>columns.position.lanes, columns.position.narrow
     moving.at[2] = moving.velocity[2] = 0
     for i in range(moving.axes):
         moving.at[i] = _get(&columns.position, row, i)
@@ -123,8 +124,8 @@ cdef class Movers:
         self.movers = self.state
 
     def define(self, kind: int, *, speed: float, acceleration: float, turn_rate: float, step_height: float,
-               jump_height: float, jump_s: float, velocity_step: float, tolerance: float, allowance_s: float,
-               lag_s: float, fly: bool, blocked_by: int) -> None:
+               jump_height: float, jump_s: float, velocity_step: float, tolerance: float, claim_step: float,
+               allowance_s: float, lag_s: float, fly: bool, blocked_by: int) -> None:
         """Say how movers of `kind` (0 to 255) may move; again with other numbers: from now on."""
         cdef MoveRule* rule
         cdef uint8_t place
@@ -134,7 +135,7 @@ cdef class Movers:
         rule = &self.rules[place]
         rule.speed, rule.acceleration, rule.turn_rate, rule.step_height = speed, acceleration, turn_rate, step_height
         rule.jump_height, rule.jump_s, rule.velocity_step = jump_height, jump_s, velocity_step
-        rule.tolerance, rule.allowance_s, rule.lag_s = tolerance, allowance_s, lag_s
+        rule.tolerance, rule.claim_step, rule.allowance_s, rule.lag_s = tolerance, claim_step, allowance_s, lag_s
         rule.fly, rule.blocked_by, rule.known = fly, blocked_by, True
 
     def reset(self, slot: int, kind: int, now_us: int) -> None:
@@ -172,6 +173,7 @@ cdef class Movers:
         cdef Mover* mover
         cdef const MoveRule* rule
         cdef double want[3]
+        cdef double spent
         cdef uint32_t count
         cdef uint16_t verdict
         cdef bint claiming = claims, facing = facings is not None, numbered = numbers is not None
@@ -200,9 +202,10 @@ cdef class Movers:
                     want[axis] = wanted[i, axis]
                 _load(&columns, rows[i], &moving)
                 if claiming:
-                    verdict = move_claim(&self.area.area, rule, mover, self.dt, count, want, times_us[i], &moving)
+                    verdict = move_claim(&self.area.area, rule, mover, self.dt, count, want, times_us[i], &spent,
+                                         &moving)
                     if facing:
-                        verdict |= claim_turn(rule, mover, self.dt, count, facings[i], verdict, &moving)
+                        verdict |= claim_turn(rule, mover, spent, facings[i], verdict, &moving)
                 else:
                     verdict = move_steer(&self.area.area, rule, mover, self.dt, want, times_us[i], &moving)
                     if facing and not verdict & MOVE_HURRIED:

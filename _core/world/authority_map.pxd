@@ -15,7 +15,7 @@ metre of height. A straight way enters each cell that it touches, one after the 
     +----+----+----+
 """
 from cython cimport final
-from libc.math cimport floor
+from libc.math cimport INFINITY, floor, nextafterf
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef enum:
@@ -80,6 +80,24 @@ cdef inline bint area_clamp(const Area* area, double* at, int axes, double slack
             outside = outside or at[i] > area.high[i] + slack
             at[i] = area.high[i]
     return outside
+
+cdef inline bint area_beside(const Area* area, double* at, int axis, double most, bint narrow) noexcept nogil:
+    """Move a place just across the nearest border of cells along an axis, if that is at most `most` metres away (and a
+    step, for what area_step rounds); whether it is. `narrow`: it is kept as a float of 32 bits."""
+    cdef int32_t cells = area.width if axis == 0 else area.height
+    cdef int64_t step = area_step(area, at[axis], axis), cell = area_cell(step, cells)
+    cdef int64_t border = cell << AREA_SHIFT, reach = <int64_t>(most / area.cell * AREA_STEPS) + 1
+    cdef bint up = step - border > AREA_STEPS // 2
+    if up:
+        border += AREA_STEPS
+    if (cell == cells - 1 if up else cell == 0) or (border - step if up else step - border + 1) > reach:
+        return False
+    at[axis] = area.low[axis] + <double>(border if up else border - 1) / AREA_STEPS * area.cell
+    if narrow:
+        at[axis] = <float>at[axis]
+        if not up and area_step(area, at[axis], axis) >= border:
+            at[axis] = nextafterf(<float>at[axis], <float>-INFINITY)
+    return True
 
 cdef inline int64_t area_index(const Area* area, const double* at) noexcept nogil:
     cdef int32_t x = area_cell(area_step(area, at[0], 0), area.width)

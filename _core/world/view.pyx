@@ -15,7 +15,7 @@ OK = VIEW_OK
 BAD_MESSAGE = VIEW_BAD_MESSAGE
 UNDECODABLE = VIEW_UNDECODABLE
 KNOWN_DTYPE = np.dtype([("handle", np.uint64), ("seat", np.uint32), ("kind", np.uint8), ("mine", np.bool_),
-                        ("audience", np.uint8)], align=True)
+                        ("audience", np.uint8), ("tick", np.uint32)], align=True)
 
 
 cdef void* _zeros(size_t count, size_t size) except NULL:
@@ -126,8 +126,8 @@ cdef class Views:
         return self.v.newest[self._view(view)]
 
     def known(self, view: int = 0):
-        """All entities in view: an array of KNOWN_DTYPE (handle, seat, kind, mine, audience set), a copy, in order
-        of seats."""
+        """All entities in view: an array of KNOWN_DTYPE (handle, seat, kind, mine, audience set, tick of its newest
+        record), a copy, in order of seats."""
         cdef uint32_t index = self._view(view), seat, count = 0
         cdef const Seat* sitting
         cdef size_t at
@@ -137,13 +137,14 @@ cdef class Views:
         cdef uint8_t[:] kinds = out["kind"]
         cdef uint8_t[:] mine = out["mine"].view(np.uint8)
         cdef uint8_t[:] audiences = out["audience"]
+        cdef uint32_t[:] ticks = out["tick"]
         for seat in range(self.v.seats):
             sitting = view_seat(&self.v, index, seat)
             if in_view(sitting):
                 at = kept_at(&self.v, index, seat) + sitting.newest
                 handles[count] = <uint64_t>sitting.generation << 32 | sitting.slot
                 seats[count], kinds[count], audiences[count] = seat, sitting.kind, self.v.audience[at]
-                mine[count] = self.v.audience[at] & SHOW_OWNER
+                mine[count], ticks[count] = self.v.audience[at] & SHOW_OWNER, self.v.ticks[at]
                 count += 1
         return out[:count]
 

@@ -156,7 +156,7 @@ class Scores:
             score = self.scores[session.slot]
             if level == Level.WARN:
                 self.warned += 1
-                logger.warning("%r has a score of %.0f; at %.0f it must go", session, score, self.conduct.kick)
+                logger.warning("%r has a score of %.0f for breaking rules", session, score)
             elif level == Level.KICK:
                 self.kicked += 1
                 logger.warning("%r has a score of %.0f and must go", session, score)

@@ -39,6 +39,7 @@ RANGES: Final[dict[str, tuple[float, float, str]]] = {
     "turn_rate": (0, 1e4, "radians a second, 0: at once"), "step_height": (0, 1e4, "metres"),
     "jump_height": (0, 1e4, "metres, 0: none"), "jump_s": (0, 60, "seconds"),
     "velocity_step": (0, 1e3, "metres a second, 0: as they come"), "tolerance": (0, 100, "metres"),
+    "claim_step": (0, 1, "metres, 0: exact"),
     "allowance_s": (0.01, 10, "seconds"), "lag_s": (0, 60, "seconds"), "blocked_by": (0, ALL, "bits"),
 }
 
@@ -57,6 +58,8 @@ class Movement:
     velocity_step  velocities are whole steps of this, as the field's Quantized(step) has them: then what observers
                    predict is what happens. 0: as they come.
     tolerance      metres that the rounding of claims may add up to: two or three steps of what travels.
+    claim_step     metres; the step of what travels, as the field's Quantized(step): half of it on each axis may have
+                   put a claim into a wall or round a corner. 0: claims are exact.
     allowance_s    seconds of inputs that can be saved up, for bursts after a pause.
     lag_s          seconds beyond those that move nobody, but are forgiven.
 
@@ -73,6 +76,7 @@ class Movement:
     blocked_by: int = ALL
     velocity_step: float = 0.0
     tolerance: float = 0.05
+    claim_step: float = 0.0
     allowance_s: float = 0.5
     lag_s: float = 3.0
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shadowland.authority import Map, Movement, Movers, Verdict
 from tests.reference import authority as model
+from tests.reference.authority_map import Area, climb
 
 HZ = 30
 DT = 1.0 / HZ
@@ -24,9 +25,9 @@ coordinates = st.one_of(st.integers(-3, 3).map(float), st.integers(-6, 6).map(la
 places = st.tuples(coordinates, coordinates, st.sampled_from([0.0, 0.25, 1.0, 5.0]))
 
 
-def both(cells: list[list[int]] | None, ground: list[list[float]] | None) -> tuple[Map, model.Area]:
+def both(cells: list[list[int]] | None, ground: list[list[float]] | None) -> tuple[Map, Area]:
     steps = None if ground is None else [[round(height * 1024) for height in row] for row in ground]
-    slow = model.Area(cells=cells, ground=steps)
+    slow = Area(cells=cells, ground=steps)
     if cells is None and ground is None:
         slow.low, slow.high = (-3.0, -3.0, -math.inf), (3.0, 3.0, math.inf)
         return Map(low=(-3, -3), high=(3, 3)), slow
@@ -46,7 +47,7 @@ def test_ways_and_lines_are_those_of_the_fractions(
     sees, back = fast.sees(a, b, eye=0.5).tolist(), fast.sees(b, a, eye=0.5).tolist()
     for i, (first, second) in enumerate(pairs):
         one, other = list(first), list(second)
-        assert walks[i] == slow.walk(mask, model.climb(step), -(1 << 30), one, other)
+        assert walks[i] == slow.walk(mask, climb(step), -(1 << 30), one, other)
         assert fast.ground([one])[0] == slow.ground_at(one)
         one[2] += 0.5
         other[2] += 0.5
@@ -59,13 +60,16 @@ rules = st.builds(
     turn_rate=st.sampled_from([0.0, 3.0]), step_height=st.sampled_from([0.4, 0.0]),
     jump_height=st.sampled_from([0.0, 0.0, 1.0]), jump_s=st.sampled_from([1.0, 0.1]), fly=st.booleans(),
     blocked_by=st.sampled_from([255, 1]), velocity_step=st.sampled_from([0.0, 0.05]),
-    tolerance=st.sampled_from([0.05, 0.0]), allowance_s=st.sampled_from([0.5, 0.05]),
+    tolerance=st.sampled_from([0.05, 0.0]), claim_step=st.sampled_from([0.0, 0.02, 0.25]),
+    allowance_s=st.sampled_from([0.5, 0.05]),
     lag_s=st.sampled_from([3.0, 0.0, 0.2]))
+tiny = st.sampled_from([0.0, 1e-6, -1e-6, 0.009, -0.009, 0.0101, -0.0101, 0.1, -0.1])
 odd = st.sampled_from([math.nan, math.inf, -math.inf, 1e9, -2e9, 1e300, 0.0, 1.0])
 wished = st.tuples(*[st.floats(-1, 1) | odd] * 3)
-# A claim is a way from where the mover is or from what it claimed last, short or long, or any place.
-claimed = st.tuples(st.sampled_from(["here", "last", "last", "last", "any"]),
-                    st.floats(-0.3, 0.3) | st.floats(-9, 9) | odd, st.floats(-0.3, 0.3), st.floats(-0.2, 1.2))
+# A claim is a way from where the mover is or from what it claimed last, short or long, or any place, or near a corner.
+claimed = st.tuples(st.sampled_from(["here", "last", "last", "last", "any", "corner", "corner"]),
+                    st.floats(-0.3, 0.3) | st.floats(-9, 9) | odd | tiny, st.floats(-0.3, 0.3) | tiny,
+                    st.floats(-0.2, 1.2) | st.sampled_from([0.0, 0.3, 0.5]))
 inputs = st.tuples(st.integers(0, 1), wished, claimed, st.floats(-4, 4) | odd,
                    st.sampled_from([0, 0, 33_333, 33_333, 33_333, 700_000, -50_000]),
                    st.sampled_from([1, 1, 1, 1, 0, 2, 9, -3, 1 << 31, 5000]),
@@ -74,10 +78,10 @@ inputs = st.tuples(st.integers(0, 1), wished, claimed, st.floats(-4, 4) | odd,
 
 @settings(max_examples=400)
 @given(st.data(), rules, grids | st.none(), heights | st.none(), st.booleans(), st.sampled_from([2, 3]), st.booleans(),
-       st.booleans(), st.integers(0, (1 << 32) - 1))
+       st.booleans(), st.integers(0, (1 << 32) - 1), st.booleans())
 def test_inputs_are_taken_as_the_slow_model_takes_them(
         data: st.DataObject, rule: model.Rule, cells: list[list[int]] | None, ground: list[list[float]] | None,
-        claims: bool, axes: int, facing: bool, numbered: bool, number: int) -> None:
+        claims: bool, axes: int, facing: bool, numbered: bool, number: int, narrow: bool) -> None:
     area, slow_area = both(cells, ground)
     movers = Movers(Movement(**vars(rule)), capacity=2, tick_hz=HZ, map=area)
     slow = model.World(slow_area, DT)
@@ -88,8 +92,9 @@ def test_inputs_are_taken_as_the_slow_model_takes_them(
         movers.reset(slot, now[slot])
         slow.movers[slot] = model.Mover(rule, now[slot])
         x, y, _ = data.draw(places)
-        bodies.append(model.Body([min(x, 3.0), min(y, 3.0), 0.0], [0.0, 0.0, 0.0]))
-    position = np.array([body.at[:axes] for body in bodies])
+        x, y = (float(np.float32(min(one, 3.0))) for one in (x, y))
+        bodies.append(model.Body([x, y, 0.0], [0.0, 0.0, 0.0], narrow=narrow))
+    position = np.array([body.at[:axes] for body in bodies], np.float32 if narrow else np.float64)
     velocity, yaw = np.zeros((2, axes)), np.zeros(2)
     for slot, wish, (origin, dx, dy, dz), face, later, ahead, scale in data.draw(st.lists(inputs, max_size=14)):
         now[slot] += later
@@ -97,7 +102,8 @@ def test_inputs_are_taken_as_the_slow_model_takes_them(
         mover, body = slow.movers[slot], bodies[slot]
         if scale is not None:
             movers.scale[slot] = mover.scale = scale
-        base = {"here": body.at, "last": mover.claim or body.at, "any": [0.0, 0.0, 0.0]}[origin]
+        base = {"here": body.at, "last": mover.claim or body.at, "any": [0.0, 0.0, 0.0],
+                "corner": [float(round(x)) for x in body.at]}[origin]
         wanted = [base[0] + dx, base[1] + dy, dz] if claims else list(wish)
         run = movers.claim if claims else movers.steer
         word = "positions" if claims else "directions"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shadowland.authority import Action, Actions, Outcome
 from tests.parity.test_authority import both, grids, heights, places
-from tests.reference import authority as model
+from tests.reference import authority_actions as model
 
 rules = st.builds(
     model.ActionRule, cooldown_us=st.sampled_from([0, 1000, 50_000]), grace_us=st.sampled_from([0, 0, 700]),

@@ -9,7 +9,7 @@ import shadowland as sl
 from shadowland.authority import Map
 from shadowland.rewind import History, Shape
 from shadowland.world import World
-from tests.reference import authority, history
+from tests.reference import authority_map, history
 
 SIDE = 6
 
@@ -43,8 +43,8 @@ def test_the_first_wall_ends_a_shot_and_hides_from_a_blast(
     world.publish(2)
     for tick, now in ((1, places), (2, moved)):
         slow.record(tick, dict(zip(handles, now, strict=False)))
-    area = authority.Area(cells=cells, ground=None if ground is None else
-                          [[round(height * authority.HEIGHTS) for height in row] for row in ground])
+    area = authority_map.Area(cells=cells, ground=None if ground is None else
+                          [[round(height * authority_map.HEIGHTS) for height in row] for row in ground])
     town = Map()
     if cells is not None or ground is not None:
         town = Map(low=(-3, -3), blocked=cells, heights=ground, opaque=opaque)

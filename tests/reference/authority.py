@@ -1,129 +1,13 @@
-"""Authority as docs/authority.md says it: ways as sorted fractions, movers as dictionaries of floats, one at a time."""
+"""Movement as docs/authority.md says it: movers as dictionaries of floats, one at a time."""
+import itertools
 import math
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from dataclasses import dataclass, field
 
-STEPS, HEIGHTS, REACH, HIGHEST = 65536, 1024, 4096, 1 << 20
+from tests.reference.authority_map import HEIGHTS, HIGHEST, STEPS, Area, Point, climb, narrowed
+
 (OLD, BAD, LONG, HURRIED, FAST, ACCELERATED, TELEPORTED, TURNED, OUTSIDE, BLOCKED, AIRBORNE, LATE, ADRIFT,
  GAP) = (1 << bit for bit in range(14))
 CLOCK_SLACK, WAY_SLACK, FARTHEST, TURN_CARRY, MOST_INPUTS = 1.02, 1.01, 1e9, 0.05, 4096
-Point = list[float]
-Cell = tuple[int, int]
-
-
-@dataclass
-class Area:
-    """cells[y][x] are bits, ground[y][x] metres * 1024; both None: a box without a grid."""
-
-    low: tuple[float, float, float] = (-math.inf, -math.inf, -math.inf)
-    high: tuple[float, float, float] = (math.inf, math.inf, math.inf)
-    cell: float = 1.0
-    cells: list[list[int]] | None = None
-    ground: list[list[int]] | None = None
-
-    @property
-    def size(self) -> tuple[int, int]:
-        grid = self.cells or self.ground or []
-        return (len(grid[0]), len(grid)) if grid else (0, 0)
-
-    def steps(self, at: Point) -> tuple[int, int]:
-        x, y = (math.floor((at[axis] - self.low[axis]) / self.cell * STEPS + 0.5) for axis in (0, 1))
-        width, height = self.size
-        return min(max(x, 0), width * STEPS), min(max(y, 0), height * STEPS)
-
-    def cell_of(self, steps: tuple[int, int]) -> Cell:
-        width, height = self.size
-        return min(max(steps[0] // STEPS, 0), width - 1), min(max(steps[1] // STEPS, 0), height - 1)
-
-    def ground_at(self, at: Point) -> float:
-        if self.ground is None:
-            return 0.0
-        x, y = self.cell_of(self.steps(at))
-        return self.ground[y][x] / HEIGHTS
-
-    def bits(self, cell: Cell) -> int:
-        return self.cells[cell[1]][cell[0]] if self.cells is not None else 0
-
-    def clamp(self, at: Point, axes: int, slack: float) -> bool:
-        outside = any(at[i] < self.low[i] - slack or at[i] > self.high[i] + slack for i in range(axes))
-        for i in range(axes):
-            at[i] = min(max(at[i], self.low[i]), self.high[i])
-        return outside
-
-    def borders(self, a: Point, b: Point) -> list[tuple[Fraction, Cell, list[Cell], Cell]] | None:
-        """(where on the way, 0 to 1; the cell it leaves; the cells beside a corner; the cell it enters), in order."""
-        start, end = self.steps(a), self.steps(b)
-        here, last = self.cell_of(start), self.cell_of(end)
-        if any(abs(last[axis] - here[axis]) > REACH for axis in (0, 1)):
-            return None
-        crossed: dict[Fraction, list[int]] = {}
-        for axis in (0, 1):
-            first, final = here[axis], last[axis]
-            lines = range(first + 1, final + 1) if final > first else range(first, final, -1)
-            for line in lines:
-                where = Fraction(line * STEPS - start[axis], end[axis] - start[axis])
-                crossed.setdefault(where, []).append(axis)
-        found = []
-        for where in sorted(crossed):
-            axes = crossed[where]
-            beside = []
-            there = list(here)
-            for axis in axes:
-                toward = 1 if last[axis] > here[axis] else -1
-                there[axis] += toward
-                if len(axes) == 2:
-                    side = list(here)
-                    side[axis] += toward
-                    beside.append((side[0], side[1]))
-            entered = (there[0], there[1])
-            found.append((where, here, beside, entered))
-            here = entered
-        return found
-
-    def enters(self, mask: int, step: int, height: int, here: Cell, there: Cell) -> bool:
-        if self.bits(there) & mask:
-            return False
-        if self.ground is None:
-            return True
-        return self.ground[there[1]][there[0]] - max(self.ground[here[1]][here[0]], height) <= step
-
-    def walk(self, mask: int, step: int, height: int, a: Point, b: Point) -> bool:
-        if self.size == (0, 0):
-            return True
-        borders = self.borders(a, b)
-        if borders is None:
-            return False
-        for _, here, beside, there in borders:
-            ways: list[tuple[Cell, ...]] = [(here, side, there) for side in beside] or [(here, there)]
-            for way in ways:
-                if not all(self.enters(mask, step, height, *pair) for pair in zip(way, way[1:], strict=False)):
-                    return False
-        return True
-
-    def line(self, mask: int, enters: bool, a: Point, b: Point) -> bool:
-        if self.size == (0, 0):
-            return True
-        borders = self.borders(a, b)
-        if borders is None:
-            return False
-        low, high = rise(a[2]), rise(b[2])
-        for number, (where, here, beside, there) in enumerate(borders):
-            z = low + (high - low) * where
-            if self.ground is not None and any(z < self.ground[y][x] for x, y in (here, *beside, there)):
-                return False
-            last = number == len(borders) - 1
-            if any(self.bits(side) & mask for side in beside) or (self.bits(there) & mask and (enters or not last)):
-                return False
-        return True
-
-
-def climb(height: float) -> int:
-    return rise(height) + 1
-
-
-def rise(height: float) -> int:
-    most = HIGHEST * HEIGHTS
-    return math.floor(min(max(math.floor(height * HEIGHTS + 0.5), -most), most))
 
 
 @dataclass
@@ -138,6 +22,7 @@ class Rule:
     blocked_by: int = 255
     velocity_step: float = 0.0
     tolerance: float = 0.05
+    claim_step: float = 0.0
     allowance_s: float = 0.5
     lag_s: float = 3.0
 
@@ -149,6 +34,11 @@ class Body:
     at: Point
     velocity: Point
     yaw: float = 0.0
+    narrow: bool = False                # the column of places is of 32-bit floats
+
+    def kept(self, place: Point, axes: int) -> None:
+        if self.narrow:
+            place[:axes] = [narrowed(x) for x in place[:axes]]
 
 
 @dataclass
@@ -161,6 +51,8 @@ class Mover:
     turn: float = TURN_CARRY
     pace: float = 0.0
     air: float = 0.0
+    spent: float = 0.0
+    ground_us: int = 0
     number: int | None = None
     claim: Point | None = None
     scale: float = 1.0
@@ -172,6 +64,7 @@ class Mover:
         self.credit = self.rule.allowance_s
         self.lag = self.rule.allowance_s + self.rule.lag_s
         self.carry = self.rule.tolerance
+        self.ground_us = self.seen_us
 
     def refill(self, time_us: int) -> None:
         if time_us > self.seen_us:
@@ -212,6 +105,47 @@ class World:
                 at[axis] = to[axis]
         return False
 
+    def claim_open(self, rule: Rule, a: Point, b: Point, reach: float) -> bool:
+        ways = [[a, b], [a, [b[0], *a[1:]], b]]
+        if abs(b[0] - a[0]) + abs(b[1] - a[1]) <= reach:
+            ways.append([a, [a[0], b[1], a[2]], b])
+        return any(all(self.open(rule, *leg) for leg in zip(way, way[1:], strict=False)) for way in ways)
+
+    def claim_aside(self, rule: Rule, at: Point, b: Point, reach: float) -> bool:
+        aside = rule.claim_step * 0.5 + self.area.cell / STEPS
+        for dx, dy in itertools.product((-aside, aside), repeat=2):
+            start, end = ([place[0] + dx, place[1] + dy, place[2] + aside] for place in (at, b))
+            self.area.clamp(start, 3, 0)
+            self.area.clamp(end, 3, 0)
+            if self.open(rule, at, start) and self.claim_open(rule, start, end, reach) and self.open(rule, end, b):
+                return True
+        return False
+
+    def claim_misfit(self, rule: Rule, at: Point, claimed: float, axes: int) -> float:
+        if self.area.ground is None or rule.fly or rule.jump_height > 0:
+            return 0.0
+        if axes < 3:
+            return HIGHEST - self.area.ground_at(at)
+        off = abs(self.area.ground_at(at) - claimed)
+        return 0.0 if off <= rule.claim_step * 0.5 + 2 / HEIGHTS else off
+
+    def claim_way(self, rule: Rule, body: Body, to: Point, claimed: float, reach: float, axes: int,
+                  active: int) -> bool:
+        """The first of the places that a rounded one may be and that fits best, of those to which there is a way."""
+        half, ends = rule.claim_step * 0.5 if reach > 0 else 0.0, [list(to)]
+        if half > 0 and self.area.size != (0, 0):
+            x = self.area.beside(to, 0, half, body.narrow)
+            y = self.area.beside(to, 1, half, body.narrow)
+            both = self.area.beside(x, 1, half, body.narrow) if x else None
+            ends += [end for end in (x, y, both) if end]
+        ends = [end for end in ends if self.claim_open(rule, body.at, end, reach)
+                or (half > 0 and self.claim_aside(rule, body.at, end, reach))]
+        if not ends:
+            return self.slide(rule, body.at, to, active)
+        best = min(ends, key=lambda end: self.claim_misfit(rule, end, claimed, axes))
+        body.at[:active] = best[:active]
+        return True
+
     def settle(self, rule: Rule, at: Point, axes: int) -> None:
         if axes == 3 and not (rule.fly and self.area.ground is None):
             ground = self.area.ground_at(at)
@@ -233,14 +167,16 @@ class World:
             if far > most:
                 for i in range(active):
                     want[i] = body.velocity[i] + change[i] * (most / far)
-        before, to = list(body.at), list(body.at)
+        to = list(body.at)
         for i in range(active):
             want[i] = whole(want[i], rule.velocity_step)
             to[i] += want[i] * self.dt
+        body.kept(to, active)
+        straight = list(to)
         verdict |= OUTSIDE if self.area.clamp(to, axes, 0) else 0
         verdict |= 0 if self.slide(rule, body.at, to, active) else BLOCKED
         for i in range(active):
-            if body.at[i] != before[i] + want[i] * self.dt:
+            if body.at[i] != straight[i]:
                 want[i] = 0.0
         self.settle(rule, body.at, axes)
         body.velocity[:axes] = want[:axes]
@@ -275,6 +211,7 @@ class World:
         mover.credit -= self.dt
         mover.lag = max(mover.lag - self.dt, 0.0)
         verdict = self.walk(mover.rule, mover.scale, wish, body, axes)
+        body.kept(body.at, 3)
         return gap | verdict | (self.turn(mover, self.dt, facing, body) if facing is not None else 0)
 
     def claim(self, mover: Mover, claim: Point, time_us: int, body: Body, axes: int, *, facing: float | None = None,
@@ -283,15 +220,16 @@ class World:
         if count == 0:
             return OLD
         verdict = self._claim(mover, count * self.dt, claim, time_us, body, axes) | (GAP if count > 1 else 0)
+        body.kept(body.at, 3)
         if facing is not None:
-            turned = self.turn(mover, count * self.dt, facing, body)
+            turned = self.turn(mover, mover.spent, facing, body)
             verdict |= LATE if turned == TURNED and verdict & LATE else turned
         return verdict
 
     def _claim(self, mover: Mover, want: float, claim: Point, time_us: int, body: Body, axes: int) -> int:
         rule, verdict, active = mover.rule, 0, 3 if mover.rule.fly and axes == 3 else 2
         mover.refill(time_us)
-        time = min(want, mover.credit)
+        mover.spent = time = min(want, mover.credit)
         mover.credit -= time
         mover.lag = max(mover.lag - time, 0.0)
         if not sane(claim, axes):
@@ -301,9 +239,10 @@ class World:
         verdict |= OUTSIDE if self.area.clamp(to, axes, rule.tolerance) else 0
         top = rule.speed * mover.scale
         full = mover.carry + top * WAY_SLACK * time
-        reach, now = full, mover.pace + rule.acceleration * want
+        paid, now = full, mover.pace + rule.acceleration * time
         if rule.acceleration > 0 and now < top:
-            reach = mover.carry + now * WAY_SLACK * time
+            paid = mover.carry + now * WAY_SLACK * time
+        reach = max(paid, 0.0)
         far = apart(to, body.at, active)
         own = far if mover.claim is None else apart(to, mover.claim, active)
         if mover.scale < mover.scale_seen:
@@ -324,8 +263,9 @@ class World:
             for i in range(active):
                 to[i] = body.at[i] + (to[i] - body.at[i]) * (reach / far)
         mover.pace = min(own / want, top, now if rule.acceleration > 0 else top)
-        verdict |= 0 if self.slide(rule, body.at, to, active) else BLOCKED
-        mover.carry = min(max(reach - apart(body.at, first, active), 0.0), rule.tolerance)
+        body.kept(to, active)
+        verdict |= 0 if self.claim_way(rule, body, to, claim[2], reach, axes, active) else BLOCKED
+        mover.carry = min(paid - apart(body.at, first, active), rule.tolerance)
         verdict |= self._height(mover, want, claim[2], first[2], body, axes)
         for i in range(axes):
             body.velocity[i] = whole((body.at[i] - first[i]) / want, rule.velocity_step)
@@ -354,66 +294,16 @@ class World:
         if rule.jump_height <= 0:
             body.at[2] = ground
             return 0 if low <= claimed <= high else AIRBORNE
-        mover.air = mover.air + want if claimed > ground + rule.tolerance else 0.0
+        if claimed > ground + rule.tolerance:
+            mover.air += want
+        else:
+            mover.air, mover.ground_us = 0.0, mover.seen_us
+        off_s = (mover.seen_us - mover.ground_us) * 1e-6
         most = max(ground + rule.jump_height, before)
-        right = low <= claimed <= most + rule.tolerance and mover.air <= rule.jump_s
+        right = low <= claimed <= most + rule.tolerance and mover.air <= rule.jump_s \
+            and off_s <= rule.jump_s + rule.allowance_s + rule.lag_s
         body.at[2] = max(claimed, ground) if right else ground
         return 0 if right else AIRBORNE
-
-
-(DONE, UNKNOWN, BAD_PLACE, STATE, COOLDOWN, RESOURCES, RANGE, SIGHT) = range(8)
-
-
-@dataclass
-class ActionRule:
-    cooldown_us: int = 0
-    grace_us: int = 0
-    charges: int = 1
-    range: float | None = None
-    needs_sight: bool = False
-    eye: float = 1.6
-    cost: int = 0
-    forbidden: int = 0
-    needed: int = 0
-
-
-@dataclass
-class Actions:
-    """`full` is when all charges are there again, by (slot, action); `purse` what each row has."""
-
-    area: Area
-    rules: list[ActionRule]
-    purse: list[int]
-    full: dict[tuple[int, int], int] = field(default_factory=dict)
-
-    def do(self, kind: int, slot: int, time_us: int, flags: int, source: Point, target: Point, row: int) -> int:
-        if not 0 <= kind < len(self.rules):
-            return UNKNOWN
-        rule, places = self.rules[kind], [*source, *target]
-        if not all(math.isfinite(one) and abs(one) <= HIGHEST for one in places):
-            return BAD_PLACE
-        if flags & rule.forbidden or flags & rule.needed != rule.needed:
-            return STATE
-        full = max(self.full.get((slot, kind), 0), time_us)
-        if full - time_us > (rule.charges - 1) * rule.cooldown_us + rule.grace_us:
-            return COOLDOWN
-        if self.purse[row] < rule.cost:
-            return RESOURCES
-        apart2 = sum((t - s) * (t - s) for s, t in zip(source, target, strict=True))
-        if rule.range is not None and apart2 > rule.range * rule.range:
-            return RANGE
-        if rule.needs_sight:
-            ends = []
-            for place in (source, target):
-                end = [*place, 0.0][:3]
-                self.area.clamp(end, 3, 0)
-                height = end[2] if len(place) == 3 else self.area.ground_at(end)
-                ends.append([end[0], end[1], height + rule.eye])
-            if not self.area.line(255, False, *ends):
-                return SIGHT
-        self.full[slot, kind] = full + rule.cooldown_us
-        self.purse[row] -= rule.cost
-        return DONE
 
 
 def sane(v: Point, axes: int) -> bool:
@@ -431,7 +321,3 @@ def apart(a: Point, b: Point, axes: int) -> float:
 
 def whole(value: float, step: float) -> float:
     return math.floor(value / step + 0.5) * step if step > 0 else value
-
-
-def copy_of(body: Body) -> Body:
-    return replace(body, at=list(body.at), velocity=list(body.velocity))

@@ -7,7 +7,7 @@ import math
 import struct
 from dataclasses import dataclass, field
 
-from tests.reference.authority import Area
+from tests.reference.authority_map import Area
 
 Point = tuple[float, float, float]
 

@@ -41,6 +41,7 @@ class Movers:
         jump_s: float,
         velocity_step: float,
         tolerance: float,
+        claim_step: float,
         allowance_s: float,
         lag_s: float,
         fly: bool,
