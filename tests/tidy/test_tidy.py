@@ -1,4 +1,5 @@
 """Invariant: the tree keeps to its own style; every rule is also shown a file that breaks it."""
+import re
 import subprocess
 from pathlib import Path, PurePath
 
@@ -49,6 +50,22 @@ def test_every_exception_is_still_needed() -> None:
         assert dict(functions((ROOT / path).read_text()))[function] > rules.FUNCTION_LINES, name
     for name in rules.SLEEPING_TESTS:
         assert "sleep(" in (ROOT / name).read_text(), name
+
+
+def missing_tests(text: str, tests: Path) -> list[str]:
+    """The tests that a page names (`folder/test_x.py::test_y`) and that are not there."""
+    named = re.findall(r"`([a-z]+/test_\w+\.py)::(test_\w+)`", text)
+    return [f"{path}::{name}" for path, name in named
+            if not (tests / path).is_file() or f"\ndef {name}(" not in (tests / path).read_text()]
+
+
+def test_every_test_that_a_page_names_is_there(tmp_path: Path) -> None:
+    page = (ROOT / "docs/testing.md").read_text()
+    assert page.count("::test_") > 40 and missing_tests(page, ROOT / "tests") == []
+    (tmp_path / "unit").mkdir()
+    (tmp_path / "unit/test_x.py").write_text("\ndef test_a() -> None:\n    pass\n")
+    text = "| a | `unit/test_x.py::test_a` |\n| b | `unit/test_x.py::test_b` |\n| c | `unit/test_z.py::test_a` |\n"
+    assert missing_tests(text, tmp_path) == ["unit/test_x.py::test_b", "unit/test_z.py::test_a"]
 
 
 def body(lines: int) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import shadowland as sl
-from shadowland.authority import Map, Movement, Movers, Walk
+from shadowland.authority import Map, Movement, Movers, Verdict, Walk
 from shadowland.errors import ConfigError, UsageError
 from shadowland.prediction import Prediction, Predictions
 from shadowland.testing import Network
@@ -124,6 +124,24 @@ def test_another_rule_on_the_server_is_corrected() -> None:
         game.frame((0.0, 1.0))
     assert game.wrong > 0
     game.client.close()
+
+
+def test_inputs_under_old_numbers_or_too_early_move_nobody() -> None:
+    movers = Movers(Movement(speed=5.0, allowance_s=0.1, lag_s=0.0), capacity=1, tick_hz=HZ)
+    movers.reset(0, 1)
+    place, speed = np.zeros((1, 2)), np.zeros((1, 2))
+
+    def wish(number: int, tick: int) -> Verdict:
+        found = movers.steer(place, speed, rows=[0], slots=[0], directions=[(1.0, 0.0)], numbers=[number],
+                             times_us=[1 + tick * TICK_US])
+        return Verdict(int(found[0]))
+
+    assert [wish(number, number) for number in (10, 11)] == [Verdict(0)] * 2
+    there = place.tolist()
+    assert [wish(number, 12) for number in (11, 10, 1, 11 - 2**31 & 0xFFFFFFFF)] == [Verdict.OLD] * 4
+    assert place.tolist() == there
+    ahead = [wish(number, 12) for number in range(1000, 1100)]      # a hundred ticks of inputs in one
+    assert ahead.count(Verdict.HURRIED) >= 96 and place[0, 0] - there[0][0] <= 5 * (0.1 + 1 / HZ) + 1e-9
 
 
 @pytest.mark.parametrize("position", ["position", "exact"])
