@@ -79,7 +79,7 @@ def same(fast: Interpolation[Runner], slow: model.Interpolation, now_s: float, t
                                       "health": (1,)}}, 0.0),
           ("came", 0.0, 4, {1 << 32: {"position": (10.0, 0.0), "velocity": (0.0, 1.0), "size": (2.0,),
                                       "yaw": (-3.125,), "health": (2,)}}, 0.0),
-          ("tick", 0.0, 42, {}, 0.0)], (20.0, 250.0, 250.0))
+          ("tick", 0.0, -16, {}, 0.0)], (20.0, 250.0, 250.0))
 def test_what_is_shown_is_what_the_slow_model_shows(
         actions: list[tuple[str, float, int, dict[int, model.Entity], float]],
         bounds: tuple[float, float, float]) -> None:
