@@ -73,6 +73,20 @@ class Session:
         self._avatar = entity
         self._server.avatars[self.slot] = entity
 
+    @property
+    def sees(self) -> int:
+        """64 bits: the player is shown entities that are visible to one of them (World.set_visible_to), and its own.
+
+        All are set when it joins; setting it when the session is over is a UsageError, as the slot may be another's.
+        """
+        return self._server.world.sees(self.slot) if self.live else 0
+
+    @sees.setter
+    def sees(self, mask: int) -> None:
+        if not self.live:
+            raise UsageError("the session is over; it sees nothing any more")
+        self._server.world.set_sees(self.slot, mask)
+
     def send(self, message: Message) -> Delivery:
         """Send one message on the channel of its class; await what it returns to learn whether a reliable one arrived.
 

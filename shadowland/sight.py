@@ -11,7 +11,7 @@ from shadowland.schema import Entity, Schema
 
 if TYPE_CHECKING:
     from shadowland._core.world.replicate import World as Core
-    from shadowland.world import _Table
+    from shadowland.world import HasHandle, _Table
 
 AXES = 3
 
@@ -66,7 +66,7 @@ class Sight:
     # Observers ----------------------------------------------------------------------------------------------------
 
     def set_avatar(self, observer: int, entity: int) -> None:
-        """The observer in slot `observer` looks from `entity`; 0: it sees nothing."""
+        """The observer in slot `observer` looks from `entity`; 0: from nowhere, and distance lets nothing in."""
         self.core.watch(observer, entity)
 
     def set_visible_to(self, entities: int | Iterable[int], mask: int) -> None:
@@ -82,6 +82,28 @@ class Sight:
         except ValueError as error:
             raise UsageError(f"{error} already") from None
 
+    def set_always(self, entities: int | Iterable[int], on: bool = True) -> None:
+        """Let all observers see entities at any distance (a leader, a flag, what a match stands at), or no longer.
+
+        entities: one handle or many. Masks hide them still; observers without an avatar see them too. An entity of a
+        class in Grid(always=...) is so from its spawn. At most 64 are at once, since each costs every observer a seat:
+        CapacityError beyond. UsageError if one is gone. In both cases none is changed.
+        """
+        try:
+            self.core.set_always(handles_of(entities), on)
+        except ValueError as error:
+            raise UsageError(f"{error} already") from None
+
+    def give(self, entity: int, owner: "HasHandle | None") -> None:
+        """Make a session the owner of an entity, or nobody. It sees its OwnerOnly fields, whole with the next snapshot.
+
+        Whatever a session owns it sees at any distance, too, and whatever masks say: the 64 that it has had longest.
+        UsageError if the entity is gone.
+        """
+        if entity not in self:
+            raise UsageError(f"entity {entity:#x} is gone already")
+        self.core.give(entity, 0 if owner is None else owner.handle)
+
     def set_sees(self, observer: int, mask: int) -> None:
         """The observer in slot `observer` (`session.slot`) is shown what is visible to these 64 bits, and its own.
 
@@ -89,6 +111,10 @@ class Sight:
         """
         check_mask(mask)
         self.core.set_sees(observer, mask)
+
+    def sees(self, observer: int) -> int:
+        """The bits that the observer in slot `observer` sees with."""
+        return self.core.sees(observer)
 
     # Neighbours ---------------------------------------------------------------------------------------------------
 

@@ -40,8 +40,8 @@ class TruthReader:
         """Compare `count` views from `first` on (-1: all); mismatches so far.
 
         An entity counts once when for over half a second a view had it off by more than its tolerance, missed it within
-        radius - hysteresis, or kept it beyond radius + hysteresis or after its end; and each time that a view has it
-        although its masks (World.set_visible_to, set_sees) say otherwise.
+        radius - hysteresis or, if it is seen at any distance, anywhere, or kept it beyond radius + hysteresis or after
+        its end; and each time that a view has it although its masks (World.set_visible_to, set_sees) say otherwise.
         """
         return self._truth.verify(self._views, first, count)
 

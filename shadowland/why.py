@@ -6,6 +6,7 @@
 For people who look for a fault; it costs some microseconds a question, and nothing while nobody asks.
 """
 import enum
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,12 +94,12 @@ def _verdict(world: World, facts: dict[str, Any], seat: dict[str, Any], entity: 
         return Verdict.GONE, f"there is no entity {entity:#x} (any more)"
     if not facts["published"]:
         return Verdict.UNBORN, "it was spawned in this tick and is there from its end on"
-    if not facts["watching"]:
+    if not facts["watching"] and not facts["chosen"]:
         return Verdict.NO_AVATAR, "the session has no avatar to look from (session.avatar, World.set_avatar)"
     if not facts["masks"]:
         return Verdict.HIDDEN, "it is visible to none of the bits that the session sees (set_visible_to, set_sees)"
-    limit = facts["leave"] if seat else facts["radius"]
-    if facts["distance"] > limit:
+    limit = math.inf if facts["chosen"] else facts["leave"] if seat else facts["radius"]
+    if facts.get("distance", 0.0) > limit:
         what = "it stays in view up to" if seat else "it comes into view within"
         return Verdict.FAR, f"{facts['distance']:.1f} away, {what} {limit:g}"
     if not seat and facts["taken"] >= facts["seats"]:

@@ -36,6 +36,7 @@ class Grid:
     hysteresis   it leaves beyond radius + hysteresis; default a tenth of the radius.
     radii        other radii for some classes.
     layer        height of a cell for worlds with floors above each other; 0: one layer.
+    always       classes whose entities all see at any distance: always relevant, at most 64 entities at once.
     weights      how urgent some classes are when an observer's bytes do not suffice: 1/16 to 15, others have 1. Beside
                  that the nearer goes first, one's own before others', and what has waited for two seconds before all.
     far          beyond this part of its radius an entity is told at `far_rate` of the ticks; 1: it is told at each.
@@ -47,6 +48,7 @@ class Grid:
     hysteresis: float | None = None
     radii: Mapping[type[Entity], float] = field(default_factory=dict)
     layer: float = 0.0
+    always: tuple[type[Entity], ...] = ()
     weights: Mapping[type[Entity], float] = field(default_factory=dict)
     far: float = 0.5
     far_rate: float = 0.3
@@ -147,7 +149,7 @@ def kind_table(schema: Schema, tick_hz: float, aoi: Grid) -> tuple[KindTable, di
         axes = tuple(range(place.first, place.first + place.lanes)) if place is not None else ()
         groups = tuple(map(schema.groups.index, contract_of(cls).groups))
         table.add(found.components, axes, radius, hysteresis, groups, weight=round(16 * aoi.weights.get(cls, 1)),
-                  far=aoi.far, far_ticks=aoi.far_ticks)
+                  far=aoi.far, far_ticks=aoi.far_ticks, always=cls in aoi.always)
     return table, layouts
 
 
@@ -192,7 +194,8 @@ class World(Sight):
     def spawn(self, entity: Entity, owner: HasHandle | None = None) -> int:
         """Queue an entity to be there from the end of this tick on; returns its handle.
 
-        owner: the session that sees its OwnerOnly fields. CapacityError when the world is full.
+        owner: the session that sees its OwnerOnly fields, and the entity itself at any distance. CapacityError when the
+        world is full, or holds as many entities that are always relevant as there may be.
         """
         table = self._table(type(entity))
         handle: int = self.core.reserve(table.kind, owner.handle if owner is not None else 0)

@@ -67,6 +67,7 @@ cdef struct EntityKind:
     double radius
     uint32_t components
     uint32_t fields
+    bint always                         # a new one is always relevant: all see it at any distance
     int32_t position[3]                 # components that decide who sees it; -1: no such axis
     uint8_t first[MAX_COMPONENTS + 1]   # first component of each field; then the number of components
     uint8_t groups                      # that some component is for

@@ -65,7 +65,7 @@ cdef class KindTable:
     """
 
     def add(self, components, position=(), radius: float = 0.0, hysteresis: float = 0.0, groups=(), *,
-            weight: int = 16, far: float = 1.0, far_ticks: int = 1) -> int:
+            weight: int = 16, far: float = 1.0, far_ticks: int = 1, always: bool = False) -> int:
         """Add a class; its type id (0, 1, ...).
 
         components: COMPONENT_DTYPE, in the order of the fields, lanes together. position: indices of up to three
@@ -73,7 +73,7 @@ cdef class KindTable:
         within `radius` and leaves it beyond `radius + hysteresis`. groups: the world's numbers (below 16) of the groups
         that audiences 2, 3, ... stand for, at most 5. weight: 1 to 255, sixteenths of the usual gain of priority while
         a record waits. far, far_ticks: beyond this part of its radius (1: never) it is told once in so many ticks (1 to
-        255). ValueError names what is wrong.
+        255). always: all see it at any distance, as far as masks allow. ValueError names what is wrong.
         """
         cdef EntityKind* kind
         cdef const unsigned char[::1] raw
@@ -92,7 +92,7 @@ cdef class KindTable:
             raise ValueError("weight and far_ticks are 1 to 255, far is above 0 and at most 1")
         kind = &self.kinds[self.count]
         memset(kind, 0, sizeof(EntityKind))
-        kind.groups = len(groups)
+        kind.groups, kind.always = len(groups), always
         kind.shows_all = SHOW_OWNER | ((1 << kind.groups) - 1) << 1
         for i, group in enumerate(groups):
             kind.group[i] = group

@@ -21,6 +21,7 @@ cdef class Entities:
     cdef object columns                 # keeps the user's arrays alive
     cdef list memory                    # (address, size if in pages of its own) of all that _take() took
     cdef void* _take(self, size_t count, size_t size) except NULL
-    cdef int _make_state(self, uint32_t hz, uint32_t entities, double cell, double layer) except -1
+    cdef int _make_state(self, uint32_t hz, uint32_t entities, uint32_t observers, double cell,
+                         double layer) except -1
     cdef Slot* _slot(self, uint64_t handle) noexcept
     cdef int _check(self, const uint64_t[::1] handles) except -1

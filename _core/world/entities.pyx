@@ -5,6 +5,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from shadowland._core.base.pages cimport HUGE_PAGE, pages_free, pages_zeroed
+from shadowland._core.world.chosen cimport MAX_ALWAYS, Chosen, Link, choose_always, disown, own
 from shadowland._core.world.columns cimport HISTORY, MAX_KINDS, EntityKind
 from shadowland._core.world.grid cimport MIN_BUCKETS, GridItem
 from shadowland._core.world.state cimport (
@@ -13,6 +14,10 @@ from shadowland._core.world.state cimport (
 
 import numpy as np
 
+from shadowland._core.base.errors import CapacityError
+
+_TOO_MANY = (f"at most {MAX_ALWAYS} entities may be always relevant at once, as each of them costs every observer a "
+             "seat; make the others so no longer (set_always), or give their class a larger radius")
 _COLUMN_TYPES = {
     np.dtype(np.float32): COLUMN_FLOAT32, np.dtype(np.float64): COLUMN_FLOAT64, np.dtype(np.bool_): COLUMN_BOOL,
     np.dtype(np.int8): COLUMN_INT8, np.dtype(np.int16): COLUMN_INT16, np.dtype(np.int32): COLUMN_INT32,
@@ -47,7 +52,8 @@ cdef class Entities:
             else:
                 free(<void*><size_t>memory)
 
-    cdef int _make_state(self, uint32_t hz, uint32_t entities, double cell, double layer) except -1:
+    cdef int _make_state(self, uint32_t hz, uint32_t entities, uint32_t observers, double cell,
+                         double layer) except -1:
         cdef WorldState* world = &self.state
         cdef uint32_t buckets = MIN_BUCKETS, i
         while buckets < 2 * entities:
@@ -65,6 +71,11 @@ cdef class Entities:
         world.grid.buckets = <uint32_t*>self._take(entities, sizeof(uint32_t))
         world.grid.starts = <uint32_t*>self._take(buckets + 1, sizeof(uint32_t))
         world.grid.mask, world.grid.capacity, world.grid.cell, world.grid.layer = buckets - 1, entities, cell, layer
+        world.chosen.observers = observers
+        world.chosen.link = <Link*>self._take(entities, sizeof(Link))
+        world.chosen.always_at = <uint32_t*>self._take(entities, sizeof(uint32_t))
+        world.chosen.first = <uint32_t*>self._take(observers, sizeof(uint32_t))
+        world.chosen.last = <uint32_t*>self._take(observers, sizeof(uint32_t))
         self.free_slots = <uint32_t*>self._take(entities, sizeof(uint32_t))
         self.slot_row = <uint32_t*>self._take(entities, sizeof(uint32_t))
         self.free_first, self.free_count = 0, entities
@@ -100,6 +111,7 @@ cdef class Entities:
         """Take a slot for a new entity of class `kind`; its handle, or 0 if the world is full.
 
         owner: handle of the observer who sees its owner-only fields; 0 nobody. It is nowhere yet: see place().
+        CapacityError if its class is always relevant and as many as there may be are so already.
         """
         cdef Slot* slot
         cdef uint32_t index
@@ -107,6 +119,8 @@ cdef class Entities:
             raise ValueError(f"there is no class {kind}")
         if self.free_count == 0:
             return 0
+        if self.state.kinds[kind].always and self.state.chosen.always_count == MAX_ALWAYS:
+            raise CapacityError(_TOO_MANY)
         index = self.free_slots[self.free_first]
         self.free_first = (self.free_first + 1) % self.state.slots
         self.free_count -= 1
@@ -116,6 +130,8 @@ cdef class Entities:
         memset(&self.state.place[index], 0, sizeof(Place))    # of its last life: not every class has three axes
         for group in range(self.table.groups):
             self.state.group_of[<size_t>group * self.state.slots + index] = 0
+        own(&self.state.chosen, index, owner)
+        choose_always(&self.state.chosen, index, self.state.kinds[kind].always)
         return <uint64_t>slot.generation << 32 | index
 
     def place(self, handle: int) -> int:
@@ -149,6 +165,8 @@ cdef class Entities:
             rows.slots[row] = rows.slots[rows.count]
             self.slot_row[rows.slots[row]] = row
         slot.alive, slot.owner, slot.last = 0, 0, 0
+        disown(&self.state.chosen, <uint32_t><uint64_t>handle)
+        choose_always(&self.state.chosen, <uint32_t><uint64_t>handle, False)
         self.state.place[<uint32_t><uint64_t>handle].generation = 0
         slot.kind = 0xFF                # no handle names it before it is reserved again
         self.free_slots[(self.free_first + self.free_count) % self.state.slots] = <uint32_t><uint64_t>handle
@@ -199,7 +217,26 @@ cdef class Entities:
         cdef Slot* slot = self._slot(handle)
         if slot == NULL:
             raise ValueError(f"entity {handle:#x} is gone")
+        if slot.owner != <uint64_t>owner:
+            own(&self.state.chosen, <uint32_t><uint64_t>handle, owner)
         slot.owner = owner
+
+    def set_always(self, handles, on: bool) -> None:
+        """Let all observers see the entities at any distance, as far as masks allow, or no longer.
+
+        handles: uint64, one or many. ValueError for a stale one, CapacityError if too many would be so; then none is
+        changed.
+        """
+        cdef const uint64_t[::1] asked = np.unique(np.ascontiguousarray(handles, np.uint64))
+        cdef Chosen* chosen = &self.state.chosen
+        cdef Py_ssize_t i, fresh = 0
+        self._check(asked)
+        for i in range(asked.shape[0]):
+            fresh += chosen.always_at[<uint32_t>asked[i]] == 0
+        if on and chosen.always_count + fresh > MAX_ALWAYS:
+            raise CapacityError(_TOO_MANY)
+        for i in range(asked.shape[0]):
+            choose_always(chosen, <uint32_t>asked[i], on)
 
     cdef int _check(self, const uint64_t[::1] handles) except -1:
         """ValueError if one of them is gone."""

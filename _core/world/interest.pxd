@@ -1,13 +1,18 @@
 """Interest: which entities an observer sees, and the seats that those who come into view are given.
 
 Owner    The door class World allocates the scratch arrays at start-up; they hold nothing between two calls.
-Limit    `seats` entities an observer; beyond that the nearest get them, and the rest are counted.
+Limit    `seats` entities an observer: its avatar, then its own, then what is always relevant, then the nearest get
+         them, and the rest are counted.
 Threads  The game thread.
+
+Looked at are the observer's seats, what is chosen for it (chosen.pxd), and the cells around its avatar: nothing of it
+grows with the world.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from shadowland._core.base.pages cimport prefetch
+from shadowland._core.world.chosen cimport MAX_OWNED, Chosen, disown
 from shadowland._core.world.columns cimport MAX_KINDS, NO_SLOT
 from shadowland._core.world.grid cimport GridHit, grid_query
 from shadowland._core.world.priority cimport farness_of
@@ -16,14 +21,26 @@ from shadowland._core.world.reference cimport (
     SEAT_ENTERING, SEAT_FREE, SEAT_LEAVING, TOLD, Entry, Observer, take_seat)
 from shadowland._core.world.state cimport Place, WorldState, may_see
 
+cdef enum:                              # of a mark, above the visit
+    MARK_CHOSEN = 1
+    MARK_SEATED = 2                     # or about to be
+    MARKS = 4
+
+cdef enum:                              # keys of newcomers' ranks
+    KEY_AVATAR = 0
+    KEY_OWN = 1
+    KEY_ALWAYS = 2
+    KEY_NEAR = 3                        # and from here on by distance
+
 cdef struct Interest:
     GridHit* hits                       # slots
     Ranked* ranks                       # the greater of slots and seats
-    uint64_t* marks                     # by slot: last visit that knew it
+    uint64_t* marks                     # by slot: visit + what it was marked as then
+    uint32_t* chosen                    # slots of this visit's: MAX_ALWAYS + MAX_OWNED + 1
     double radius2[MAX_KINDS]
     double leave2[MAX_KINDS]
     double reach                        # the largest radius
-    uint64_t visit
+    uint64_t visit                      # a multiple of MARKS
     uint64_t unseated                   # observers whose seats were all taken, summed over ticks
     uint32_t seats
     bint masked                         # some mask was set: until then nobody pays for them
@@ -32,66 +49,155 @@ cdef inline double distance2(const Place* a, const Place* b) noexcept nogil:
     cdef double dx = b.x - a.x, dy = b.y - a.y, dz = b.z - a.z
     return dx * dx + dy * dy + dz * dz
 
-cdef inline void seat_newcomers(Interest* look, const WorldState* world, Observer* observer,
-                                uint32_t count) noexcept nogil:
-    """Seats for the `count` slots in look.ranks, as far as there are any."""
-    cdef uint32_t i, seat = take_seat(observer, 0, look.seats)
-    cdef double apart
+cdef inline uint32_t mark_of(const Interest* look, uint32_t slot) noexcept nogil:
+    return <uint32_t>(look.marks[slot] - look.visit) if look.marks[slot] > look.visit else 0
+
+cdef inline const Place* centre_of(const WorldState* world, const Observer* observer) noexcept nogil:
+    """Where the observer looks from; NULL: from nowhere, as it has no avatar or that is not published."""
+    cdef uint32_t avatar = <uint32_t>observer.avatar
+    if observer.avatar == 0 or avatar >= world.slots or \
+            world.place[avatar].generation != <uint32_t>(observer.avatar >> 32):
+        return NULL
+    return &world.place[avatar]
+
+cdef inline uint32_t choose(Interest* look, WorldState* world, const Observer* observer, bint looks) noexcept nogil:
+    """What the observer sees at any distance: slots in look.chosen, marked; their number. `looks`: it has an avatar."""
+    cdef Chosen* chosen = &world.chosen
+    cdef uint32_t count = 0, owned = 0, i, slot, at = chosen.first[<uint32_t>observer.handle]
+    if looks:
+        slot = <uint32_t>observer.avatar
+        if not look.masked or may_see(&world.slot[slot], observer.sees, observer.handle):
+            look.marks[slot] = look.visit + MARK_CHOSEN
+            look.chosen[count] = slot
+            count += 1
+    while at != 0 and owned < MAX_OWNED:
+        slot = at - 1
+        at = chosen.link[slot].next
+        if world.slot[slot].owner != observer.handle:
+            disown(chosen, slot)        # of somebody who had this observer slot before
+        elif world.place[slot].generation != 0:
+            owned += 1
+            if mark_of(look, slot) == 0:
+                look.marks[slot] = look.visit + MARK_CHOSEN
+                look.chosen[count] = slot
+                count += 1
+    for i in range(chosen.always_count):
+        slot = chosen.always[i]
+        if world.place[slot].generation != 0 and mark_of(look, slot) == 0 and \
+                (not look.masked or may_see(&world.slot[slot], observer.sees, observer.handle)):
+            look.marks[slot] = look.visit + MARK_CHOSEN
+            look.chosen[count] = slot
+            count += 1
+    return count
+
+cdef inline uint32_t seat_newcomers(Interest* look, const WorldState* world, Observer* observer, const Place* centre,
+                                    uint32_t count) noexcept nogil:
+    """Seats for the `count` slots in look.ranks, as far as there are any; how many chosen ones were left without."""
+    cdef uint32_t i, k, seat = take_seat(observer, 0, look.seats), left = 0
+    cdef const Place* place
     cdef Entry* entry
     if seat != NO_SLOT:
         rank_sort(look.ranks, count)
     for i in range(count):
         if seat == NO_SLOT:
-            look.unseated += 1
-            return
+            look.unseated += i != 0     # at 0 it is counted already
+            for k in range(i, count):
+                left += look.ranks[k].key < KEY_NEAR
+            return left
         entry = &observer.entries[seat]
         entry.slot = look.ranks[i].index
-        entry.generation = world.slot[entry.slot].generation
+        place = &world.place[entry.slot]
+        entry.generation = place.generation
         entry.since = world.tick
         entry.reference = entry.sent = entry.wanted = 0
         entry.state, entry.flags, entry.audience = SEAT_ENTERING, 0, 0
-        memcpy(&apart, &look.ranks[i].key, 8)
-        entry.farness = farness_of(&world.kinds[world.place[entry.slot].kind], apart)
+        entry.farness = 0 if centre == NULL else farness_of(&world.kinds[place.kind], distance2(centre, place))
         if seat >= observer.high:
             observer.high = seat + 1
         seat = take_seat(observer, seat + 1, look.seats)
+    return 0
 
-cdef inline void update_interest(Interest* look, const WorldState* world, Observer* observer) noexcept nogil:
-    """Move what is out of view to leaving, and give seats to what came into view, the nearest first."""
-    cdef uint32_t avatar = <uint32_t>observer.avatar, seat, i, count = 0, found
-    cdef const Place* centre = &world.place[avatar if avatar < world.slots else 0]
-    cdef const Place* place
+cdef inline void make_room(Interest* look, const WorldState* world, Observer* observer, const Place* centre,
+                           uint32_t wanted) noexcept nogil:
+    """Have the farthest leave for `wanted` chosen ones that found no seat; seats that are being left count too."""
+    cdef uint32_t seat, count = 0
     cdef double apart
-    cdef bint sees = observer.avatar != 0 and centre.generation == <uint32_t>(observer.avatar >> 32)
     cdef Entry* entry
-    look.visit += 1
+    for seat in range(observer.high):
+        entry = &observer.entries[seat]
+        if entry.state == SEAT_LEAVING:
+            wanted -= wanted != 0
+        elif entry.state != SEAT_FREE and not mark_of(look, entry.slot) & MARK_CHOSEN:
+            apart = distance2(centre, &world.place[entry.slot])
+            memcpy(&look.ranks[count].key, &apart, 8)
+            look.ranks[count].tie, look.ranks[count].index = entry.slot, seat
+            count += 1
+    rank_sort(look.ranks, count)
+    while count and wanted:
+        count -= 1
+        wanted -= 1
+        entry = &observer.entries[look.ranks[count].index]
+        entry.state = SEAT_LEAVING if entry.flags & TOLD else SEAT_FREE
+
+cdef inline uint32_t find_newcomers(Interest* look, const WorldState* world, const Observer* observer,
+                                    const Place* centre, uint32_t chosen, bint around) noexcept nogil:
+    """Slots that may be seen and have no seat, into look.ranks; their number. `around`: also those near the centre."""
+    cdef uint32_t i, slot, found, count = 0
+    for i in range(chosen):
+        slot = look.chosen[i]
+        if mark_of(look, slot) & MARK_SEATED:
+            continue
+        look.marks[slot] += MARK_SEATED
+        look.ranks[count].key = KEY_AVATAR if centre == &world.place[slot] else \
+            KEY_OWN if world.slot[slot].owner == observer.handle else KEY_ALWAYS
+        look.ranks[count].tie = look.ranks[count].index = slot
+        count += 1
+    if centre == NULL or not around:
+        return count
+    found = grid_query(&world.grid, centre.x, centre.y, centre.z, look.reach, look.radius2, look.hits)
+    for i in range(found):
+        slot = look.hits[i].slot
+        if not mark_of(look, slot) & MARK_SEATED and world.place[slot].generation != 0 and \
+                (not look.masked or may_see(&world.slot[slot], observer.sees, observer.handle)):
+            # Squares are not negative, so their bits compare as the numbers do.
+            memcpy(&look.ranks[count].key, &look.hits[i].distance2, 8)
+            look.ranks[count].key += KEY_NEAR
+            look.ranks[count].tie = look.ranks[count].index = slot
+            count += 1
+    return count
+
+cdef inline void update_interest(Interest* look, WorldState* world, Observer* observer) noexcept nogil:
+    """Move what is out of view to leaving, and give seats to what came into view."""
+    cdef const Place* centre = centre_of(world, observer)
+    cdef const Place* place
+    cdef uint32_t seat, mark, chosen, count
+    cdef double apart = 0.0
+    cdef bint full
+    cdef Entry* entry
+    look.visit += MARKS
+    chosen = choose(look, world, observer, centre != NULL)
     for seat in range(observer.high):
         entry = &observer.entries[seat]
         if entry.state == SEAT_FREE or entry.state == SEAT_LEAVING:
             continue
         place = &world.place[entry.slot]
         prefetch(&world.slot[entry.slot])       # for fill_queue()
-        apart = distance2(centre, place)
-        if sees and place.generation == entry.generation and apart <= look.leave2[place.kind] and \
-                (not look.masked or may_see(&world.slot[entry.slot], observer.sees, observer.handle)):
-            look.marks[entry.slot] = look.visit
-            entry.farness = farness_of(&world.kinds[place.kind], apart)
+        mark = mark_of(look, entry.slot)
+        if centre != NULL:
+            apart = distance2(centre, place)
+        if place.generation == entry.generation and (mark & MARK_CHOSEN or (
+                centre != NULL and apart <= look.leave2[place.kind] and
+                (not look.masked or may_see(&world.slot[entry.slot], observer.sees, observer.handle)))):
+            look.marks[entry.slot] = look.visit + (mark | MARK_SEATED)
+            entry.farness = 0 if centre == NULL else farness_of(&world.kinds[place.kind], apart)
         else:
             entry.state = SEAT_LEAVING if entry.flags & TOLD else SEAT_FREE
     while observer.high and observer.entries[observer.high - 1].state == SEAT_FREE:
         observer.high -= 1
-    if not sees:
-        return
-    if observer.high == look.seats and take_seat(observer, 0, look.seats) == NO_SLOT:
-        look.unseated += 1
-        return                          # whoever is near finds no seat: a crowd is not worth looking at
-    found = grid_query(&world.grid, centre.x, centre.y, centre.z, look.reach, look.radius2, look.hits)
-    for i in range(found):
-        if look.marks[look.hits[i].slot] != look.visit and \
-                (not look.masked or may_see(&world.slot[look.hits[i].slot], observer.sees, observer.handle)):
-            # Squares are not negative, so their bits compare as the numbers do.
-            memcpy(&look.ranks[count].key, &look.hits[i].distance2, 8)
-            look.ranks[count].tie = look.ranks[count].index = look.hits[i].slot
-            count += 1
+    full = observer.high == look.seats and take_seat(observer, 0, look.seats) == NO_SLOT
+    look.unseated += full               # whoever is near finds no seat: a crowd is not worth looking at
+    count = find_newcomers(look, world, observer, centre, chosen, not full)
     if count:
-        seat_newcomers(look, world, observer, count)
+        count = seat_newcomers(look, world, observer, centre, count)
+        if count and centre != NULL:
+            make_room(look, world, observer, centre, count)

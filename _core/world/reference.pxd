@@ -61,7 +61,7 @@ cdef struct Token:
 
 cdef struct Observer:                   # what each tick asks of it is the first cache line
     uint64_t handle                     # of its connection; 0: nobody
-    uint64_t avatar                     # handle of the entity it looks from; 0: it sees nothing
+    uint64_t avatar                     # handle of the entity it looks from; 0: from nowhere
     uint64_t sees                       # it is shown entities whose `visible_to` has one of these bits
     Entry* entries                      # `seats` of them
     uint32_t next_token

@@ -6,6 +6,7 @@ from libc.string cimport memset
 from shadowland._core.base.pages cimport prefetch
 from shadowland._core.base.records cimport (
     EVENT_JOINED, EVENT_LEFT, EVENT_SNAPSHOT_ACKED, EVENT_SNAPSHOT_LOST, EventRecord, MessageRecord)
+from shadowland._core.world.chosen cimport MAX_ALWAYS, MAX_OWNED
 from shadowland._core.world.columns cimport HISTORY, KindTable
 from shadowland._core.world.entities cimport Entities
 from shadowland._core.world.grid cimport MAX_REACH, GridHit, grid_add, grid_clear, grid_finish
@@ -56,7 +57,7 @@ cdef class World(Entities):
         self.clock = None
         r.world, r.interest.seats = &self.state, seats
         r.max_payload, r.observer_count, r.channel = max_payload, observers, channel
-        self._make_state(hz, entities, cell, layer)
+        self._make_state(hz, entities, observers, cell, layer)
         self._make_interest(cell, layer)
         r.observers = <Observer*>self._take(observers, sizeof(Observer))
         entries = <Entry*>self._take(<size_t>observers * <size_t>seats, sizeof(Entry))
@@ -68,6 +69,7 @@ cdef class World(Entities):
         r.bodies_capacity = min(r.bodies_capacity, 2**32 - 1)
         r.bodies = <uint8_t*>self._take(r.bodies_capacity, 1)
         r.interest.hits = <GridHit*>self._take(entities, sizeof(GridHit))
+        r.interest.chosen = <uint32_t*>self._take(MAX_ALWAYS + MAX_OWNED + 1, sizeof(uint32_t))
         r.interest.ranks = <Ranked*>self._take(max(entities, seats), sizeof(Ranked))
         r.queue = <QueueItem*>self._take(seats, sizeof(QueueItem))
         r.interest.marks = <uint64_t*>self._take(entities, sizeof(uint64_t))
@@ -96,7 +98,7 @@ cdef class World(Entities):
     # --- observers
 
     def watch(self, observer: int, avatar: int) -> None:
-        """The observer in slot `observer` looks from the entity `avatar` (a handle; 0: it sees nothing)."""
+        """The observer in slot `observer` looks from the entity `avatar` (a handle; 0: from nowhere)."""
         if not 0 <= observer < self.r.observer_count:
             raise ValueError(f"there is no observer slot {observer}")
         self.r.observers[observer].avatar = avatar
@@ -112,6 +114,12 @@ cdef class World(Entities):
         if not 0 <= observer < self.r.observer_count:
             raise ValueError(f"there is no observer slot {observer}")
         return self.r.observers[observer].oldest_wait
+
+    def sees(self, observer: int) -> int:
+        """The bits that set_sees() set."""
+        if not 0 <= observer < self.r.observer_count:
+            raise ValueError(f"there is no observer slot {observer}")
+        return self.r.observers[observer].sees
 
     def events(self, events) -> None:
         """Take EVENT_DTYPE records: joined, left, snapshot acked, snapshot lost. Others are none of the world's.

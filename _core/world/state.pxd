@@ -13,6 +13,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from shadowland._core.world.chosen cimport Chosen
 from shadowland._core.world.columns cimport (
     HISTORY_MASK, KIND_OFFSET, KIND_QUADRANT, MAX_COMPONENTS, WINDOW, EntityKind, is_moving, place_of, quantize,
     quantize_pair)
@@ -82,6 +83,7 @@ cdef struct WorldState:
     uint32_t tick
     uint32_t hz
     Grid grid
+    Chosen chosen
     PublishStats stats
 
 cdef inline int32_t* state_at(const WorldState* world, uint32_t tick, uint32_t slot) noexcept nogil:

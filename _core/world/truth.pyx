@@ -4,7 +4,7 @@ from libc.math cimport sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from shadowland._core.world.columns cimport MAX_COMPONENTS, SHOW_OWNER, KindTable, place_of
+from shadowland._core.world.columns cimport MAX_COMPONENTS, SHOW_OWNER, KindTable
 from shadowland._core.world.replicate cimport World
 from shadowland._core.world.view cimport Views
 
@@ -36,7 +36,8 @@ cdef class Truth:
             memset(&header, 0, sizeof(header))
             header.magic, header.hz = TRUTH_MAGIC, world.state.hz
             header.slots, header.stride = world.state.slots, world.state.stride
-            size = sizeof(TruthHeader) + RING * truth_tick_size(header.slots, header.stride)
+            header.observers = world.r.observer_count
+            size = sizeof(TruthHeader) + RING * truth_tick_size(&header)
             with open(path, "wb") as file:
                 file.write((<const char*>&header)[:sizeof(header)])
                 file.truncate(size)
@@ -47,7 +48,7 @@ cdef class Truth:
         self.raw = self.mapping
         self.base = &self.raw[0]
         self.header = <TruthHeader*>self.base
-        size = sizeof(TruthHeader) + RING * truth_tick_size(self.header.slots, self.header.stride)
+        size = sizeof(TruthHeader) + RING * truth_tick_size(self.header)
         if self.header.magic != TRUTH_MAGIC or self.raw.shape[0] < <Py_ssize_t>size or \
                 self.header.stride != table.stride:
             raise ValueError(f"{path}: not a ring of truth, or one of another world")
@@ -60,13 +61,12 @@ cdef class Truth:
         """Quantize the world's columns as they are now as the truth of `tick`. Call it next to World.publish()."""
         cdef TruthTick now, before
         cdef const WorldState* state
-        cdef uint32_t kind, row
-        cdef uint64_t avatar
+        cdef uint32_t kind, row, number
         if self.world is None:
             raise ValueError("this ring is only read; give it the world to write it")
         state = &self.world.state
-        now = truth_at(self.base, state.slots, state.stride, tick)
-        before = truth_at(self.base, state.slots, state.stride, tick - 1)
+        now = truth_at(self.base, tick)
+        before = truth_at(self.base, tick - 1)
         with nogil:
             now.tick[0] = 0
             truth_fence()
@@ -74,16 +74,14 @@ cdef class Truth:
             for kind in range(state.kind_count):
                 for row in range(state.rows[kind].count):
                     truth_write_row(state, &now, &before, kind, row)
-            for row in range(self.world.r.observer_count):
-                avatar = self.world.r.observers[row].avatar
-                if avatar and now.slot[<uint32_t>avatar].generation == avatar >> 32:
-                    now.slot[<uint32_t>avatar].sees = self.world.r.observers[row].sees
+            for number in range(self.header.observers):
+                truth_write_observer(state, &self.world.r.observers[number], number, &now)
             truth_fence()
         now.tick[0] = tick
 
     def read(self, tick: int, handle: int) -> list[int] | None:
         """Quanta of an entity at `tick`; None if the ring does not hold it (any more)."""
-        cdef TruthTick at = truth_at(self.base, self.header.slots, self.header.stride, tick)
+        cdef TruthTick at = truth_at(self.base, tick)
         cdef uint32_t slot = <uint32_t><uint64_t>handle, i
         if at.tick[0] != tick or slot >= self.header.slots or at.slot[slot].generation != <uint64_t>handle >> 32 \
                 or at.slot[slot].kind >= self.table.count:
@@ -95,8 +93,9 @@ cdef class Truth:
         """Hold views `first` to `first + count - 1` (-1: all) against the truth of their ticks; mismatches so far.
 
         A pair of view and entity that is wrong for over half a second counts once, until it was right again. Wrong is:
-        off by more than the tolerance, missing within radius - hysteresis, present beyond radius + hysteresis or dead.
-        A pair that is present although masks keep it apart counts each time that it is looked at.
+        off by more than the tolerance; missing within radius - hysteresis or, if it is seen at any distance, at all;
+        present beyond radius + hysteresis if it is not, or dead. A pair that is present although masks keep it apart
+        counts each time that it is looked at.
         """
         cdef size_t view, begin = first, end = views.v.views if count < 0 else min(first + count, views.v.views)
         if self.since == NULL or self.since_views != views.v.views:
@@ -127,16 +126,13 @@ cdef class Truth:
 
     cdef void _verify_view(self, ViewSet* v, uint32_t view) noexcept nogil:
         cdef uint32_t tick = v.newest[view], slot, seat, seated = 0
-        cdef TruthTick at = truth_at(self.base, self.header.slots, self.header.stride, tick)
-        cdef double centre[3]
-        cdef uint64_t sees
-        cdef uint32_t own
+        cdef TruthTick at = truth_at(self.base, tick)
+        cdef TruthLook look
         cdef uint32_t* since = &self.since[<size_t>view * self.header.slots]
         cdef uint32_t wrong
-        if tick == 0 or at.tick[0] != tick or not self._centre(v, view, &at, centre, &own):
+        if tick == 0 or at.tick[0] != tick or not self._look_of(v, view, &at, &look):
             self.stats_.unchecked += 1
             return
-        sees = at.slot[own].sees
         memset(self.seat_of, 0, self.header.slots * sizeof(uint32_t))
         for seat in range(v.seats):
             if in_view(view_seat(v, view, seat)):
@@ -144,8 +140,7 @@ cdef class Truth:
                 if view_seat(v, view, seat).slot < self.header.slots:
                     self.seat_of[view_seat(v, view, seat).slot] = seat + 1
         for slot in range(self.header.slots):
-            wrong = self._wrong(v, view, slot, &at, centre, seated == v.seats,
-                                slot != own and at.slot[slot].visible_to & sees == 0)
+            wrong = self._wrong(v, view, slot, &at, &look, seated == v.seats)
             if wrong == 0:
                 since[slot] = 0
             elif since[slot] == 0:
@@ -158,58 +153,61 @@ cdef class Truth:
                 since[slot] |= EPISODE_COUNTED
                 self.stats_.mismatches += 1
 
-    cdef bint _centre(self, ViewSet* v, uint32_t view, const TruthTick* at, double* centre,
-                      uint32_t* own) noexcept nogil:
-        """Where the view's own entity stands in truth, and its slot; False if it has none there."""
-        cdef uint32_t seat, axis
+    cdef bint _look_of(self, ViewSet* v, uint32_t view, const TruthTick* at, TruthLook* look) noexcept nogil:
+        """Whose view it is, which it shows by what is its own, and where that one looks from; False if it owns nothing
+        in truth."""
+        cdef uint32_t seat, number, avatar
         cdef const Seat* sitting
-        cdef const EntityKind* kind
         for seat in range(v.seats):
             sitting = view_seat(v, view, seat)
             if not in_view(sitting) or not v.audience[kept_at(v, view, seat) + sitting.newest] & SHOW_OWNER:
                 continue
             if sitting.slot >= self.header.slots or at.slot[sitting.slot].generation != sitting.generation:
                 continue
-            kind = &v.kinds[sitting.kind]
-            own[0] = sitting.slot
-            for axis in range(3):
-                centre[axis] = 0.0
-                if kind.position[axis] >= 0:
-                    centre[axis] = place_of(kind, kind.position[axis],
-                                            &at.state[<size_t>sitting.slot * self.header.stride])
+            number = <uint32_t>at.slot[sitting.slot].owner
+            if at.slot[sitting.slot].owner == 0 or number >= self.header.observers or \
+                    at.observer[number].handle != at.slot[sitting.slot].owner:
+                continue
+            look.who = &at.observer[number]
+            avatar = <uint32_t>look.who.avatar
+            look.looks = look.who.avatar != 0 and avatar < self.header.slots and \
+                at.slot[avatar].generation == look.who.avatar >> 32 and at.slot[avatar].kind < self.table.count
+            if look.looks:
+                truth_place(&self.table.kinds[at.slot[avatar].kind],
+                            &at.state[<size_t>avatar * self.header.stride], look.centre)
             return True
         return False
 
-    cdef uint32_t _wrong(self, ViewSet* v, uint32_t view, uint32_t slot, const TruthTick* at, const double* centre,
-                         bint full, bint masked) noexcept nogil:
-        """1 if what the view has of this slot is wrong, now. `full`: it has no seat left, so nothing is missing.
-        `masked`: it must not have the slot at all."""
+    cdef uint32_t _wrong(self, ViewSet* v, uint32_t view, uint32_t slot, const TruthTick* at, const TruthLook* look,
+                         bint full) noexcept nogil:
+        """1 if what the view has of this slot is wrong, now. `full`: it has no seat left, so nothing is missing."""
         cdef uint32_t seat = self.seat_of[slot], number = at.slot[slot].kind
         cdef const EntityKind* kind
         cdef const int32_t* truth = &at.state[<size_t>slot * self.header.stride]
         cdef int32_t seen[MAX_COMPONENTS]
         cdef const Seat* sitting = view_seat(v, view, seat - 1) if seat else NULL
-        cdef double distance2, inner
+        cdef bint may
         if at.slot[slot].generation == 0 or number >= self.table.count:
             self.stats_.ghosts += seat != 0
             return seat != 0
         kind = &self.table.kinds[number]
-        distance2 = truth_distance2(kind, truth, centre)
+        may = truth_may_see(look.who, &at.slot[slot])
         if seat == 0:
-            inner = 2.0 * kind.radius - sqrt(kind.leave2)       # radius - hysteresis
-            if full or inner <= 0.0 or distance2 > inner * inner:
+            # Within radius - hysteresis, or at any distance.
+            if full or not truth_reaches(look, at, slot, kind, truth, 2.0 * kind.radius - sqrt(kind.leave2)):
                 return 0
-            if masked:
+            if not may:
                 self.stats_.hidden += 1
                 return 0
             self.stats_.missing += 1
             return 1
         self.stats_.checked += 1
-        if masked:
+        if sitting.generation == at.slot[slot].generation and not may:
             self.stats_.leaked += 1
             self.stats_.mismatches += 1
             return 0
-        if sitting.generation != at.slot[slot].generation or distance2 > kind.leave2 * (1.0 + 1e-9):
+        if sitting.generation != at.slot[slot].generation or \
+                not truth_reaches(look, at, slot, kind, truth, sqrt(kind.leave2) * (1.0 + 1e-9)):
             self.stats_.ghosts += 1
             return 1
         view_state(v, view, seat - 1, v.newest[view], seen)

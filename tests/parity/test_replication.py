@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from shadowland._core.base.records import SNAPSHOT_ACKED
 from shadowland._core.world.view import Views
-from tests.parity.worlds import ADAPTIVE, KINDS, NOMADS, WALKER, Both, Traffic, kind_table
+from tests.parity.worlds import ADAPTIVE, ALWAYS, KINDS, NOMADS, WALKER, Both, Traffic, kind_table
 from tests.reference.replication_view import OK, View
 from tests.reference.world_records import Kind, encode_absolute
 
@@ -12,7 +12,7 @@ from tests.reference.world_records import Kind, encode_absolute
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.05, 0.4]), delay=st.sampled_from([0, 3, 12]),
        budget=st.sampled_from([40, 200, 3000]), seats=st.sampled_from([3, 6, 40]), payload=st.sampled_from([134, 1100]),
-       kinds=st.sampled_from([KINDS, ADAPTIVE, NOMADS]))
+       kinds=st.sampled_from([KINDS, ADAPTIVE, ALWAYS, NOMADS]))
 def test_compiled_world_and_views_follow_the_reference(
         seed: int, loss: float, delay: int, budget: int, seats: int, payload: int,
         kinds: tuple[Kind, ...]) -> None:

@@ -43,6 +43,7 @@ NOMAD = replace(WALKER, components=(
 
 KINDS = (WALKER, STONE)
 NOMADS = (NOMAD, STONE)
+ALWAYS = (WALKER, replace(STONE, always=True))
 ADAPTIVE = (replace(WALKER, far=0.5, far_ticks=3), replace(STONE, far=0.3, far_ticks=7))
 
 
@@ -63,7 +64,7 @@ def kind_table(kinds: tuple[Kind, ...] = KINDS) -> KindTable:
     table = KindTable()
     for kind in kinds:
         table.add(component_array(kind), kind.position, kind.radius, kind.hysteresis, kind.groups,
-                  weight=kind.weight, far=kind.far, far_ticks=kind.far_ticks)
+                  weight=kind.weight, far=kind.far, far_ticks=kind.far_ticks, always=kind.always)
     return table
 
 
@@ -85,6 +86,8 @@ class Both:
         self.sees = [EVERYBODY] * observers
         self.visible_to: dict[int, int] = {}            # by handle, where it was set
         self.groups: dict[tuple[int, int], int] = {}    # by handle and sort, where it was set
+        self.always: set[int] = set()                   # handles
+        self.given = 0
         self.tick = 0
 
     def join(self, observer: int, generation: int) -> None:
@@ -114,7 +117,11 @@ class Both:
         if handle:
             assert self.world.place(handle) >= 0
             self.values[handle] = values
-            self.server.entities[handle & 0xFFFFFFFF] = Entity(kind, handle >> 32, owner)
+            self.given += 1
+            self.server.entities[handle & 0xFFFFFFFF] = Entity(
+                kind, handle >> 32, owner, always=self.kinds[kind].always, given=self.given)
+            if self.kinds[kind].always:
+                self.always.add(handle)
         return handle
 
     def despawn(self, handle: int) -> None:
@@ -122,11 +129,25 @@ class Both:
         row, last = self.world.remove(handle)
         for column in self.columns[kind]:
             column[row] = column[last]
+        self.always.discard(handle)
         del self.values[handle], self.server.entities[handle & 0xFFFFFFFF]
 
     def give(self, handle: int, owner: int) -> None:
         self.world.give(handle, self.connections[owner] if owner >= 0 else 0)
-        self.server.entities[handle & 0xFFFFFFFF].owner = owner
+        entity = self.server.entities[handle & 0xFFFFFFFF]
+        if entity.owner != owner:
+            self.given += 1
+            entity.owner, entity.given = owner, self.given
+
+    def set_always(self, handle: int, on: bool) -> None:
+        self.server.entities[handle & 0xFFFFFFFF].always = on
+        (self.always.add if on else self.always.discard)(handle)
+        self.world.set_always(handle, on)
+
+    def is_chosen(self, observer: int, handle: int) -> bool:
+        """Whether it is seen at any distance, as far as masks allow; nobody here owns more than that holds for."""
+        return handle in self.always or handle == self.avatars[observer] or \
+            self.world.owner_of(handle) == self.connections[observer]
 
     def watch(self, observer: int, handle: int) -> None:
         self.avatars[observer] = handle
@@ -265,6 +286,7 @@ class Traffic:
             both.give(handle, int(self.random.integers(1 if self.spectator else -1, 3)))
         self.change_masks()
         self.change_groups()
+        self.change_chosen()
 
     def change_masks(self) -> None:
         """Two teams at the ends of a mask: mostly all are seen by all."""
@@ -273,6 +295,16 @@ class Traffic:
             self.both.set_visible_to(handle, MASKS[int(self.random.integers(0, len(MASKS)))])
         if self.chance(0.03):
             self.both.set_sees(int(self.random.integers(0, 3)), MASKS[int(self.random.integers(0, len(MASKS)))])
+
+    def change_chosen(self) -> None:
+        """One or two are always relevant; now and then somebody looks from nowhere, or from somewhere else."""
+        both = self.both
+        if self.chance(0.1):
+            handle = int(self.random.choice(sorted(both.always) or list(both.values)))
+            both.set_always(handle if handle in both.values else next(iter(both.values)), self.chance(0.5))
+        if self.chance(0.02):
+            observer = int(self.random.integers(1 if self.spectator else 0, 3))
+            both.watch(observer, int(self.random.choice([0, *both.values])))
 
     def change_groups(self) -> None:
         """Two groups of each sort; a spectator's avatar is of none."""

@@ -28,6 +28,7 @@ OVERDUE_S = 2                           # what waits so long goes before all tha
 TOKENS = 64
 RECORDS = 2048                          # in flight to one observer, from its oldest open token on
 DATAGRAMS = 4
+MAX_OWNED = 64                          # own entities that an observer sees at any distance
 EVERYBODY = 2**64 - 1                   # visible_to and sees, unless somebody says otherwise
 
 
@@ -37,6 +38,8 @@ class Entity:
     generation: int
     owner: int                          # observer, -1 nobody
     visible_to: int = EVERYBODY
+    always: bool = False                # seen at any distance
+    given: int = 0                      # rises: when it got its owner
     groups: dict[int, int] = field(default_factory=dict)       # sort of group: number of the one it is of
     history: dict[int, State] = field(default_factory=dict)
     published: dict[tuple[int, ...], int] = field(default_factory=dict)     # when each rated field last changed
@@ -138,36 +141,61 @@ class Server:
     def may_see(self, number: int, entity: Entity) -> bool:
         return entity.owner == number or entity.visible_to & self.observers[number].sees != 0
 
+    def chosen(self, number: int, avatar: int) -> dict[int, int]:
+        """Slots that the observer sees at any distance, each with its rank: avatar, own, always relevant."""
+        own = [slot for slot, entity in self.entities.items() if entity.owner == number]
+        own.sort(key=lambda slot: self.entities[slot].given)
+        always = [slot for slot, entity in self.entities.items() if entity.always]
+        known = [slot for slot in {avatar, *own[:MAX_OWNED], *always} if slot in self.entities]
+        return {slot: 0 if slot == avatar else 1 if self.entities[slot].owner == number else 2
+                for slot in known if self.may_see(number, self.entities[slot])}
+
     def interest(self, number: int, avatar: int) -> None:
-        observer = self.observers[number]
-        alive = avatar in self.entities
+        observer, chosen = self.observers[number], self.chosen(number, avatar)
+        looks = avatar in self.entities
         for seat, entry in list(observer.entries.items()):
-            if entry.state == "leaving":
-                continue
             entity = self.entities.get(entry.slot)
-            if alive and entity and entity.generation == entry.generation and self.may_see(number, entity):
-                kind = self.kinds[entity.kind]
-                distance2 = self.distance2(avatar, entry.slot)
-                if distance2 <= kind.leave2:
-                    entry.farness = kind.farness(distance2)
-                    continue
-            entry.state = "leaving"
-            if not entry.told:
-                del observer.entries[seat]
-        if not alive:
-            return
+            if entry.state == "leaving" or (entity and entity.generation == entry.generation
+                                            and self.stays(number, avatar, entry, chosen)):
+                continue
+            self.leave(observer, seat)
         known = {entry.slot for entry in observer.entries.values() if entry.state != "leaving"}
-        new = []
-        for slot, entity in self.entities.items():
+        new = [(rank, 0.0, slot) for slot, rank in chosen.items() if slot not in known]
+        for slot, entity in self.entities.items() if looks else ():
             radius, distance2 = self.kinds[entity.kind].radius, self.distance2(avatar, slot)
-            if slot not in known and distance2 <= radius * radius and self.may_see(number, entity):
-                new.append((distance2, slot))
+            if slot not in known and slot not in chosen and distance2 <= radius * radius and \
+                    self.may_see(number, entity):
+                new.append((3, distance2, slot))
         new.sort()
         free = [seat for seat in range(self.seats) if seat not in observer.entries]
-        for seat, (distance2, slot) in zip(free, new, strict=False):
+        for seat, (_, _, slot) in zip(free, new, strict=False):
             entity = self.entities[slot]
-            observer.entries[seat] = Entry(
-                slot, entity.generation, self.tick, farness=self.kinds[entity.kind].farness(distance2))
+            farness = self.kinds[entity.kind].farness(self.distance2(avatar, slot)) if looks else 0
+            observer.entries[seat] = Entry(slot, entity.generation, self.tick, farness=farness)
+        if looks:
+            self.make_room(observer, avatar, chosen, sum(rank < 3 for rank, _, _ in new[len(free):]))
+
+    def stays(self, number: int, avatar: int, entry: Entry, chosen: Mapping[int, int]) -> bool:
+        entity = self.entities[entry.slot]
+        kind, looks = self.kinds[entity.kind], avatar in self.entities
+        distance2 = self.distance2(avatar, entry.slot) if looks else 0.0
+        entry.farness = kind.farness(distance2)
+        return entry.slot in chosen or (looks and distance2 <= kind.leave2 and self.may_see(number, entity))
+
+    def leave(self, observer: Observer, seat: int) -> None:
+        entry = observer.entries[seat]
+        entry.state = "leaving"
+        if not entry.told:
+            del observer.entries[seat]
+
+    def make_room(self, observer: Observer, avatar: int, chosen: Mapping[int, int], wanted: int) -> None:
+        """The farthest give their seats to the chosen who found none."""
+        wanted -= sum(entry.state == "leaving" for entry in observer.entries.values())
+        others = sorted(((self.distance2(avatar, entry.slot), entry.slot), seat)
+                        for seat, entry in observer.entries.items()
+                        if entry.state != "leaving" and entry.slot not in chosen)
+        for _, seat in others[max(len(others) - max(wanted, 0), 0):]:
+            self.leave(observer, seat)
 
     # --- records
 

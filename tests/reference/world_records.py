@@ -59,6 +59,7 @@ class Kind:
     weight: int = 16                    # sixteenths: how it gains on others while it waits
     far: float = 1.0                    # beyond this part of its radius, if it is below 1,
     far_ticks: int = 1                  # it is told once in so many ticks
+    always: bool = False                # a new one is seen by all at any distance
 
     @property
     def leave2(self) -> float:

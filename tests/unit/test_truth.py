@@ -138,3 +138,63 @@ def test_who_is_hidden_by_masks_is_not_missing_and_seen_it_is_a_leak(scene: Scen
             scene.views.apply(payload)
             scene.both.event(0, SNAPSHOT_ACKED, token)
         assert scene.reader.verify(scene.views) == scene.reader.stats["leaked"] == looks
+
+
+def truth_of(scene: Scene, ticks: int = HZ) -> list[int]:
+    """What is off, missing and a ghost when the next ticks are over; none of it was before they began to be wrong."""
+    for _ in range(ticks):
+        scene.step()
+    return [scene.reader.stats[name] for name in ("off", "missing", "ghosts")]
+
+
+def test_truth_knows_what_is_seen_at_any_distance_and_what_masks_hide(scene: Scene) -> None:
+    own, boss, hidden = scene.walker(900.0, owner=0), scene.walker(-900.0), scene.walker(4.0)
+    scene.both.set_always(boss, True)
+    scene.both.set_visible_to(hidden, 0)
+    assert truth_of(scene) == [0, 0, 0]
+    assert {own, boss} < set(scene.views.known()["handle"].tolist())
+    assert hidden not in scene.views.known()["handle"]
+    scene.both.watch(0, 0)                          # only what is seen at any distance is left
+    assert truth_of(scene) == [0, 0, 0]
+    assert sorted(scene.views.known()["handle"].tolist()) == sorted([scene.avatar, own, boss])
+    scene.both.watch(0, scene.others[0])            # the centre is the avatar, not the first that is one's own
+    scene.both.values[scene.others[0]][0] = 899.0
+    assert truth_of(scene) == [0, 0, 0]
+    assert scene.reader.stats["mismatches"] == 0
+
+
+def test_what_replication_would_have_wrong_of_it_is_a_mismatch(scene: Scene) -> None:
+    """The truth is told other owners and chosen ones than the world has when it replicates."""
+    own, boss = scene.walker(900.0, owner=0), scene.walker(-900.0)
+    scene.both.set_always(boss, True)
+    for tick in range(HZ):
+        scene.both.publish()
+        lie = tick >= 5
+        if lie:
+            scene.both.world.give(own, 0)           # in view far away, and not one's own: a ghost
+            scene.both.world.set_always(boss, False)                            # a ghost
+            scene.both.world.set_always(scene.others[2], True)                  # seen anyhow
+        scene.writer.write(scene.both.tick)
+        if lie:
+            scene.both.world.give(own, scene.both.connections[0])
+            scene.both.world.set_always(boss, True)
+            scene.both.world.set_always(scene.others[2], False)
+        for token, payload in scene.both.replicate({0: 4000})[0]:
+            assert scene.views.apply(payload) == 0
+            scene.both.event(0, SNAPSHOT_ACKED, token)
+        scene.reader.verify(scene.views)
+    assert [scene.reader.stats[name] for name in ("off", "missing", "ghosts", "mismatches")] == [0, 0, 2, 2]
+
+
+def test_what_is_chosen_and_not_shown_is_missing(scene: Scene) -> None:
+    boss = scene.walker(-900.0)
+    for _ in range(HZ):
+        scene.both.publish()
+        scene.both.world.set_always(boss, True)
+        scene.writer.write(scene.both.tick)
+        scene.both.world.set_always(boss, False)
+        for token, payload in scene.both.replicate({0: 4000})[0]:
+            assert scene.views.apply(payload) == 0
+            scene.both.event(0, SNAPSHOT_ACKED, token)
+        scene.reader.verify(scene.views)
+    assert [scene.reader.stats[name] for name in ("off", "missing", "ghosts", "mismatches")] == [0, 1, 0, 1]
