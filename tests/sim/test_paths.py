@@ -230,3 +230,24 @@ def test_the_rate_of_another_path_is_found_anew(address: tuple[str, int], anew: 
         pair.run(TICK_US)
     after = int(pair.server.endpoint.stats(pair.session)["rate_bytes_per_s"][0])
     assert (after <= 2 * FIRST) == anew
+
+
+def test_what_the_old_path_lost_does_not_slow_the_new_one() -> None:
+    """Half a second of the rate was under way to where nobody is any more when the session moved."""
+    pair = Pair(link=Link(delay_us=100_000), batch=512).join()
+    loaded(pair)
+    rebind(pair, ELSEWHERE)
+    payload = noise(1, 1000)
+    for _ in range(20):
+        while push(pair.server, pair.session, RELIABLE, payload):
+            pass
+        pair.client.endpoint.send(pair.handle, INPUT, 1, b"step")
+        pair.run(TICK_US)
+    assert migrations(pair) == 1
+    rates = []
+    for _ in range(60):
+        while push(pair.server, pair.session, RELIABLE, payload):
+            pass
+        pair.run(TICK_US)
+        rates.append(int(pair.server.endpoint.stats(pair.session)["rate_bytes_per_s"][0]))
+    assert min(rates) >= FIRST and rates[-1] > 2 * FIRST

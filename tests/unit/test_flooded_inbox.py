@@ -125,3 +125,23 @@ def test_an_inbox_that_nobody_empties_has_room_for_two_inputs_a_session() -> Non
     assert taken == len(desk.endpoint.inbox) == 4 and desk.endpoint.message_drops[FULL] >= 1
     desk.read()
     assert desk.messages[-4:] == [(INPUT, 1, bytes(60))] * 4
+
+
+def test_inputs_collected_before_others_come_take_no_room_from_them() -> None:
+    """A server may collect, take another batch in, and only then clear."""
+    desk = server_desk(capacity=2, inbox_records=40, session_inbox_records=40)
+    session = joined(desk, reference_client(1))
+    address = ("10.0.0.9", 1000)
+    batch = DatagramBatch(4)
+    for number in (1, 2, 3):
+        batch.clear()
+        assert batch.append(session.packet(inputs(number, [bytes([number])])), address)
+        desk.endpoint.inbound(batch, desk.replies, desk.now_us)
+    desk.endpoint.clear()
+    desk.endpoint.collect()
+    came = len(desk.endpoint.inbox)
+    assert came > 0
+    batch.clear()
+    assert batch.append(session.packet(*[b"\0\5x"] * 40), address)
+    desk.endpoint.inbound(batch, desk.replies, desk.now_us)
+    assert len(desk.endpoint.inbox) == came + 40 and desk.endpoint.message_drops[FULL] == 0
