@@ -27,6 +27,7 @@ cdef enum:
     RING = 64
     RING_MASK = RING - 1
     TRUTH_MAGIC = 0x544C5331            # "1SLT"
+    FAR_MARGIN = 16                     # of farness: who has come nearer was far when it was told last
     EPISODE_COUNTED = 0x80000000        # bit of Truth.since: this episode was counted
 
 cdef struct TruthHeader:                # 64 bytes

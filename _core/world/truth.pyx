@@ -5,6 +5,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from shadowland._core.world.columns cimport MAX_COMPONENTS, SHOW_OWNER, KindTable
+from shadowland._core.world.priority cimport farness_of
 from shadowland._core.world.replicate cimport World
 from shadowland._core.world.view cimport Views
 
@@ -213,5 +214,35 @@ cdef class Truth:
         view_state(v, view, seat - 1, v.newest[view], seen)
         if not truth_is_off(kind, truth, seen, v.audience[kept_at(v, view, seat - 1) + sitting.newest]):
             return 0
+        if self._lags(v, view, seat - 1, slot, look, truth):
+            return 0
         self.stats_.off += 1
         return 1
+
+    cdef bint _lags(self, ViewSet* v, uint32_t view, uint32_t seat, uint32_t slot, const TruthLook* look,
+                    const int32_t* truth) noexcept nogil:
+        """What is far is told once in `far_ticks`: true if the view had it right at one of the last so many ticks."""
+        cdef const Seat* sitting = view_seat(v, view, seat)
+        cdef const EntityKind* kind = &self.table.kinds[sitting.kind]
+        cdef size_t newest = kept_at(v, view, seat) + sitting.newest
+        cdef uint32_t back, tick, axis
+        cdef double place[3]
+        cdef double distance2 = 0.0
+        cdef TruthTick then
+        cdef int32_t seen[MAX_COMPONENTS]
+        truth_place(kind, truth, place)
+        for axis in range(3):
+            distance2 += (place[axis] - look.centre[axis]) * (place[axis] - look.centre[axis])
+        if look.looks and farness_of(kind, distance2) + FAR_MARGIN < kind.far_from:
+            return False
+        for back in range(1, kind.far_ticks):
+            tick = v.newest[view] - back
+            if tick < v.ticks[newest]:
+                return False
+            then = truth_at(self.base, tick)
+            if then.tick[0] != tick or then.slot[slot].generation != sitting.generation:
+                return False
+            view_state(v, view, seat, tick, seen)
+            if not truth_is_off(kind, &then.state[<size_t>slot * self.header.stride], seen, v.audience[newest]):
+                return True
+        return False

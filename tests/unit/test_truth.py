@@ -6,21 +6,21 @@ import pytest
 from shadowland._core.base.records import SNAPSHOT_ACKED, SNAPSHOT_LOST
 from shadowland._core.world.truth import Truth
 from shadowland._core.world.view import Views
-from tests.parity.worlds import HZ, Both, kind_table
+from tests.parity.worlds import ADAPTIVE, HZ, KINDS, Both, Kind, kind_table
 
 
 class Scene:
     """One observer, its avatar and a few walkers, all delivered at once."""
 
-    def __init__(self, path: Path) -> None:
-        self.both = Both(reference=False, seats=20)
-        self.views = Views(kind_table(), 1, 20, 16)
+    def __init__(self, path: Path, kinds: tuple[Kind, ...] = KINDS) -> None:
+        self.both = Both(reference=False, seats=20, kinds=kinds)
+        self.views = Views(kind_table(kinds), 1, 20, 16)
         self.both.join(0, 1)
         self.avatar = self.walker(0.0, owner=0)
         self.both.watch(0, self.avatar)
         self.others = [self.walker(float(place)) for place in (3, 6, 9)]
-        self.writer = Truth(str(path), kind_table(), self.both.world)
-        self.reader = Truth(str(path), kind_table())
+        self.writer = Truth(str(path), kind_table(kinds), self.both.world)
+        self.reader = Truth(str(path), kind_table(kinds))
 
     def walker(self, x: float, owner: int = -1) -> int:
         return self.both.spawn(0, [x, 0, 0, 0, 0, 0, 0, 50, 7, 0, 0], owner)
@@ -198,3 +198,23 @@ def test_what_is_chosen_and_not_shown_is_missing(scene: Scene) -> None:
             scene.both.event(0, SNAPSHOT_ACKED, token)
         scene.reader.verify(scene.views)
     assert [scene.reader.stats[name] for name in ("off", "missing", "ghosts", "mismatches")] == [0, 1, 0, 1]
+
+
+def test_what_is_far_is_held_against_the_tick_at_which_it_was_told(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "truth", ADAPTIVE)
+    far, readers = scene.walker(0.8 * ADAPTIVE[0].radius), [
+        Truth(str(tmp_path / "truth"), kind_table(ADAPTIVE)) for _ in range(3)]
+    for tick in range(3 * HZ):                          # off at two ticks of three: at each look of two readers
+        scene.both.values[far][0] = 0.8 * ADAPTIVE[0].radius + tick % 3
+        scene.step()
+        assert readers[tick % 3].verify(scene.views) == 0
+    for _ in range(2 * HZ):                             # and elsewhere in truth alone, it is wrong at every tick
+        scene.both.publish()
+        scene.both.columns[0][0][scene.both.world.row_of(far), 0] += 1.0
+        scene.writer.write(scene.both.tick)
+        scene.both.columns[0][0][scene.both.world.row_of(far), 0] -= 1.0
+        for token, payload in scene.both.replicate({0: 4000})[0]:
+            scene.views.apply(payload)
+            scene.both.event(0, SNAPSHOT_ACKED, token)
+        scene.reader.verify(scene.views)
+    assert scene.reader.stats["mismatches"] == 1
