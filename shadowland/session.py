@@ -64,11 +64,19 @@ class Session:
 
     @property
     def avatar(self) -> int:
-        """The entity through whose eyes the player sees the world, 0 for none."""
+        """The entity through whose eyes the player sees the world, 0 for none.
+
+        Setting one when the session is over is a UsageError, as the slot may be another's.
+        """
         return self._avatar
 
     @avatar.setter
     def avatar(self, entity: int) -> None:
+        if not self.live:
+            if entity:
+                raise UsageError("the session is over; it looks from nowhere any more")
+            self._avatar = 0
+            return
         self._server.world.set_avatar(self.slot, entity)
         self._avatar = entity
         self._server.avatars[self.slot] = entity

@@ -1,6 +1,8 @@
 """A server and its clients on a simulated network: whole games in milliseconds, the same ones for the same seed."""
 from typing import Annotated as A
 
+import pytest
+
 import shadowland as sl
 from shadowland.testing import Link, Network, Port
 
@@ -113,3 +115,33 @@ def test_both_promise_to_answer_within_a_tick_and_a_quarter_and_a_client_is_poll
     game.run(20)
     assert game.app.endpoint.stats()["peer_ack_delay_us"].tolist() == [42_000, 42_000]
     assert [client._endpoint.stats()["peer_ack_delay_us"].tolist() for client in game.clients] == [[63_000], [63_000]]
+
+
+def test_what_a_session_sees_is_its_own_and_ends_with_it() -> None:
+    """A session that is over may not reach who has its slot now."""
+    game = Game(6, Link())
+    game.run(20)
+    first, second = game.app.sessions.values()
+    assert first.sees == 2**64 - 1
+    first.sees = 1
+    game.app.world.set_visible_to(second.avatar, 2)
+    game.run(10)
+    snapshots = [client.snapshot for client in game.clients]
+    assert [len(snapshot) for snapshot in snapshots if snapshot] == [1, 2] and first.sees == 1
+    del game.clients[0], game.heard[0]
+    first.close()
+    game.run(400)                               # until nothing of it is left
+    url, key = game.app.connect_line.split()
+    game.clients.append(sl.Client(url, key, schema=SCHEMA, simulated=game.port("10.0.0.9", 0)))
+    game.heard.append([])
+    game.run(20)
+    third = list(game.app.sessions.values())[1]
+    assert third.slot == first.slot and third.avatar
+    for name in ("avatar", "sees"):
+        with pytest.raises(sl.UsageError, match="the session is over"):
+            setattr(first, name, 1)
+    first.avatar = 0
+    game.run(5)
+    assert first.sees == 0 and first.avatar == 0 and third.sees == 2**64 - 1
+    seen = game.clients[1].snapshot
+    assert seen is not None and third.avatar in seen[Walker].handles.tolist()

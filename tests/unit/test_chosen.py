@@ -204,3 +204,16 @@ def test_only_what_is_there_can_be_given() -> None:
     for entity in (0, stage.avatars[0] + (1 << 32)):
         with pytest.raises(sl.UsageError, match="gone already"):
             stage.world.give(entity, stage.players[0])
+
+
+def test_who_is_no_longer_always_relevant_leaves_the_others_so() -> None:
+    """The last of the list moves into the gap; then it is the last one's turn."""
+    stage = Stage()
+    scouts = [stage.world.spawn(Scout(position=AWAY)) for _ in range(3)]
+    stage.world.set_always(scouts)
+    stage.step()
+    stage.world.set_always(scouts[0], False)
+    stage.world.set_always(scouts[2], False)
+    assert stage.step()[0] == {*stage.avatars, scouts[1]}
+    stage.world.set_always(scouts[1], False)
+    assert stage.step()[0] == set(stage.avatars)
