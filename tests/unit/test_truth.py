@@ -6,7 +6,8 @@ import pytest
 from shadowland._core.base.records import SNAPSHOT_ACKED, SNAPSHOT_LOST
 from shadowland._core.world.truth import Truth
 from shadowland._core.world.view import Views
-from tests.parity.worlds import ADAPTIVE, HZ, KINDS, Both, Kind, kind_table
+from tests.parity.worlds import ADAPTIVE, HZ, KINDS, Both, kind_table
+from tests.reference.world_records import Kind
 
 
 class Scene:
