@@ -10,7 +10,7 @@ group g. The owner is in all of them. Encodings are shared by all who are in the
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
 
-from shadowland._core.world.columns cimport SHOW_OWNER, EntityKind
+from shadowland._core.world.columns cimport NOBODY, SHOW_OWNER, EntityKind
 from shadowland._core.world.reference cimport Entry, Observer
 from shadowland._core.world.state cimport Slot, WorldState
 
@@ -23,7 +23,7 @@ cdef inline uint32_t audience_of(const WorldState* world, const Observer* observ
     if slot.owner != 0 and slot.owner == observer.handle:
         return kind.shows_all
     if kind.groups == 0 or observer.avatar == 0 or avatar >= world.slots \
-            or world.slot[avatar].generation != <uint32_t>(observer.avatar >> 32):
+            or world.slot[avatar].kind == NOBODY or world.slot[avatar].generation != <uint32_t>(observer.avatar >> 32):
         return 0
     for g in range(kind.groups):
         numbers = &world.group_of[<size_t>kind.group[g] * world.slots]

@@ -59,6 +59,7 @@ cdef enum:
     PREDICT_LIMIT = 64                  # ticks a prediction reaches at most: the schema's num and shift are made for it
     MAX_KINDS = 255                     # entity classes of a world
     NO_SLOT = 0xFFFFFFFF
+    NOBODY = 0xFF                       # kind of a slot that is free
 
 cdef struct EntityKind:
     Component component[MAX_COMPONENTS]

@@ -6,7 +6,7 @@ from libc.string cimport memset
 
 from shadowland._core.base.pages cimport HUGE_PAGE, pages_free, pages_zeroed
 from shadowland._core.world.chosen cimport MAX_ALWAYS, Chosen, Link, choose_always, disown, own
-from shadowland._core.world.columns cimport HISTORY, MAX_KINDS, EntityKind
+from shadowland._core.world.columns cimport HISTORY, MAX_KINDS, NOBODY, EntityKind
 from shadowland._core.world.grid cimport MIN_BUCKETS, GridItem
 from shadowland._core.world.state cimport (
     COLUMN_BOOL, COLUMN_FLOAT32, COLUMN_FLOAT64, COLUMN_INT8, COLUMN_INT16, COLUMN_INT32, COLUMN_INT64, COLUMN_UINT8,
@@ -168,7 +168,7 @@ cdef class Entities:
         disown(&self.state.chosen, <uint32_t><uint64_t>handle)
         choose_always(&self.state.chosen, <uint32_t><uint64_t>handle, False)
         self.state.place[<uint32_t><uint64_t>handle].generation = 0
-        slot.kind = 0xFF                # no handle names it before it is reserved again
+        slot.kind = NOBODY              # no handle names it before it is reserved again
         self.free_slots[(self.free_first + self.free_count) % self.state.slots] = <uint32_t><uint64_t>handle
         self.free_count += 1
         if not placed:
@@ -178,7 +178,7 @@ cdef class Entities:
     cdef Slot* _slot(self, uint64_t handle) noexcept:
         cdef uint32_t index = <uint32_t><uint64_t>handle
         if index >= self.state.slots or self.state.slot[index].generation != handle >> 32 or \
-                self.state.slot[index].kind == 0xFF:
+                self.state.slot[index].kind == NOBODY:
             return NULL
         return &self.state.slot[index]
 

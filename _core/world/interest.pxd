@@ -32,6 +32,9 @@ cdef enum:                              # keys of newcomers' ranks
     KEY_ALWAYS = 2
     KEY_NEAR = 3                        # and from here on by distance
 
+    TRADE_TICKS = 16                    # so often an observer without a free seat is looked round for,
+    TRADES = 4                          # and at most so many seats go to somebody nearer
+
 cdef struct Interest:
     GridHit* hits                       # slots
     Ranked* ranks                       # the greater of slots and seats
@@ -118,14 +121,16 @@ cdef inline uint32_t seat_newcomers(Interest* look, const WorldState* world, Obs
     return 0
 
 cdef inline void make_room(Interest* look, const WorldState* world, Observer* observer, const Place* centre,
-                           uint32_t wanted) noexcept nogil:
-    """Have the farthest leave for `wanted` chosen ones that found no seat; seats that are being left count too."""
-    cdef uint32_t seat, count = 0
+                           uint32_t wanted, const double* near, uint32_t nearer) noexcept nogil:
+    """Have the farthest leave for `wanted` chosen ones that found no seat, and for those of the `nearer` others, at the
+    squared distances `near`, who are nearer by a third (1/sqrt(2)). Seats that are being left count too."""
+    cdef uint32_t seat, count = 0, given = 0
     cdef double apart
     cdef Entry* entry
     for seat in range(observer.high):
         entry = &observer.entries[seat]
         if entry.state == SEAT_LEAVING:
+            given += wanted == 0
             wanted -= wanted != 0
         elif entry.state != SEAT_FREE and not mark_of(look, entry.slot) & MARK_CHOSEN:
             apart = distance2(centre, &world.place[entry.slot])
@@ -138,6 +143,33 @@ cdef inline void make_room(Interest* look, const WorldState* world, Observer* ob
         wanted -= 1
         entry = &observer.entries[look.ranks[count].index]
         entry.state = SEAT_LEAVING if entry.flags & TOLD else SEAT_FREE
+    while count and given < nearer:
+        count -= 1
+        entry = &observer.entries[look.ranks[count].index]
+        if not 2.0 * near[given] < distance2(centre, &world.place[entry.slot]):
+            break
+        entry.state = SEAT_LEAVING if entry.flags & TOLD else SEAT_FREE
+        given += 1
+
+cdef inline uint32_t nearest_of(const Interest* look, const WorldState* world, const Place* centre, uint32_t count,
+                                double* near) noexcept nogil:
+    """Squared distances of the nearest of the `count` in look.ranks who are there by distance; how many, up to TRADES.
+    They are picked: sorting a crowd would cost more than all the rest."""
+    cdef uint32_t i, at, found = 0
+    cdef double apart
+    for i in range(count):
+        if look.ranks[i].key < KEY_NEAR:
+            continue
+        apart = distance2(centre, &world.place[look.ranks[i].index])
+        if found == TRADES and apart >= near[TRADES - 1]:
+            continue
+        at = found if found < TRADES else TRADES - 1
+        while at and near[at - 1] > apart:
+            near[at] = near[at - 1]
+            at -= 1
+        near[at] = apart
+        found += found < TRADES
+    return found
 
 cdef inline uint32_t find_newcomers(Interest* look, const WorldState* world, const Observer* observer,
                                     const Place* centre, uint32_t chosen, bint around) noexcept nogil:
@@ -170,9 +202,10 @@ cdef inline void update_interest(Interest* look, WorldState* world, Observer* ob
     """Move what is out of view to leaving, and give seats to what came into view."""
     cdef const Place* centre = centre_of(world, observer)
     cdef const Place* place
-    cdef uint32_t seat, mark, chosen, count
+    cdef uint32_t seat, mark, chosen, count, nearer
     cdef double apart = 0.0
-    cdef bint full
+    cdef double near[TRADES]
+    cdef bint full, trade
     cdef Entry* entry
     look.visit += MARKS
     chosen = choose(look, world, observer, centre != NULL)
@@ -195,9 +228,11 @@ cdef inline void update_interest(Interest* look, WorldState* world, Observer* ob
     while observer.high and observer.entries[observer.high - 1].state == SEAT_FREE:
         observer.high -= 1
     full = observer.high == look.seats and take_seat(observer, 0, look.seats) == NO_SLOT
-    look.unseated += full               # whoever is near finds no seat: a crowd is not worth looking at
-    count = find_newcomers(look, world, observer, centre, chosen, not full)
+    look.unseated += full               # whoever is near finds no seat: a crowd is worth a look only now and then
+    trade = full and centre != NULL and (world.tick + <uint32_t>observer.handle) % TRADE_TICKS == 0
+    count = find_newcomers(look, world, observer, centre, chosen, not full or trade)
     if count:
+        nearer = nearest_of(look, world, centre, count, near) if trade else 0
         count = seat_newcomers(look, world, observer, centre, count)
-        if count and centre != NULL:
-            make_room(look, world, observer, centre, count)
+        if (count or nearer) and centre != NULL:
+            make_room(look, world, observer, centre, count, near, nearer)

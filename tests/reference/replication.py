@@ -24,6 +24,7 @@ from tests.reference.world_records import (
 
 WINDOW = 62                             # ticks that the server looks back
 REFRESH, REFRESH_EARLY = 56, 48
+TRADE_TICKS, TRADES = 16, 4             # without a free seat: how often one looks round, how many seats are given up
 OVERDUE_S = 2                           # what waits so long goes before all that is only important
 TOKENS = 64
 RECORDS = 2048                          # in flight to one observer, from its oldest open token on
@@ -173,7 +174,8 @@ class Server:
             farness = self.kinds[entity.kind].farness(self.distance2(avatar, slot)) if looks else 0
             observer.entries[seat] = Entry(slot, entity.generation, self.tick, farness=farness)
         if looks:
-            self.make_room(observer, avatar, chosen, sum(rank < 3 for rank, _, _ in new[len(free):]))
+            near = [] if free or (self.tick + number) % TRADE_TICKS else [some for rank, some, _ in new if rank == 3]
+            self.make_room(observer, avatar, chosen, sum(rank < 3 for rank, _, _ in new[len(free):]), near[:TRADES])
 
     def stays(self, number: int, avatar: int, entry: Entry, chosen: Mapping[int, int]) -> bool:
         entity = self.entities[entry.slot]
@@ -188,14 +190,20 @@ class Server:
         if not entry.told:
             del observer.entries[seat]
 
-    def make_room(self, observer: Observer, avatar: int, chosen: Mapping[int, int], wanted: int) -> None:
-        """The farthest give their seats to the chosen who found none."""
-        wanted -= sum(entry.state == "leaving" for entry in observer.entries.values())
+    def make_room(self, observer: Observer, avatar: int, chosen: Mapping[int, int], wanted: int,
+                  near: Sequence[float]) -> None:
+        """The farthest give their seats to the chosen who found none, and now and then to who is much nearer."""
+        leaving = sum(entry.state == "leaving" for entry in observer.entries.values())
+        wanted, given = max(wanted - leaving, 0), max(leaving - wanted, 0)
         others = sorted(((self.distance2(avatar, entry.slot), entry.slot), seat)
                         for seat, entry in observer.entries.items()
                         if entry.state != "leaving" and entry.slot not in chosen)
-        for _, seat in others[max(len(others) - max(wanted, 0), 0):]:
-            self.leave(observer, seat)
+        for _ in range(min(wanted, len(others))):
+            self.leave(observer, others.pop()[1])
+        for distance2 in near[given:]:
+            if not others or not 2 * distance2 < others[-1][0][0]:
+                break
+            self.leave(observer, others.pop()[1])
 
     # --- records
 

@@ -217,3 +217,18 @@ def test_who_is_no_longer_always_relevant_leaves_the_others_so() -> None:
     assert stage.step()[0] == {*stage.avatars, scouts[1]}
     stage.world.set_always(scouts[1], False)
     assert stage.step()[0] == set(stage.avatars)
+
+
+def test_who_comes_near_in_a_crowd_gets_the_seat_of_somebody_far() -> None:
+    """All seats are taken; half a second later whoever stands beside the avatar is in view; nobody comes and goes."""
+    stage = Stage(capacity=400)
+    crowd = [stage.world.spawn(Scout(position=(10 + i / 40, 0, 0))) for i in range(320)]
+    stage.step(5)
+    assert {*crowd[:250]} <= stage.step()[0] and crowd[-1] not in stage.step()[0]
+    for near in range(6):
+        stage.world[Scout].position[stage.world.row_of(crowd[-1 - near])] = (1 + near / 10, 0, 0)
+    shown = stage.step(40)[0]
+    assert {*crowd[-6:]} <= shown and len(shown) == 256
+    before = stage.world.core.stats["leaves"]
+    stage.step(64)
+    assert stage.world.core.stats["leaves"] == before       # who is a little nearer takes nobody's seat

@@ -162,6 +162,17 @@ def test_an_observer_whose_avatar_is_gone_is_of_no_group() -> None:
     assert len(stage.views[1].snapshot()) == 0 and stage.shown(0, 2) == (7, None, None, 10)
 
 
+def test_a_dead_avatar_is_of_no_group_for_what_is_seen_without_one() -> None:
+    stage = Stage()
+    stage.world.set_group("party", stage.knights, 1)
+    stage.world.set_always(stage.knights[0])
+    stage.send()
+    assert stage.shown(1, 0) == (7, None, None, 10)
+    stage.world.despawn(stage.knights[1])
+    stage.send()
+    assert len(stage.views[1].snapshot()) == 1 and stage.shown(1, 0) == (None,) * 4
+
+
 def test_parties_of_relations_are_groups_by_themselves() -> None:
     stage = Stage()
     relations = Relations(stage.world)
