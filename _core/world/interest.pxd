@@ -16,7 +16,7 @@ from shadowland._core.world.chosen cimport MAX_OWNED, Chosen, disown
 from shadowland._core.world.columns cimport MAX_KINDS, NO_SLOT
 from shadowland._core.world.grid cimport GridHit, grid_query
 from shadowland._core.world.priority cimport farness_of
-from shadowland._core.world.rank cimport Ranked, rank_sort
+from shadowland._core.world.rank cimport Ranked, rank_front, rank_sort
 from shadowland._core.world.reference cimport (
     SEAT_ENTERING, SEAT_FREE, SEAT_LEAVING, TOLD, Entry, Observer, take_seat)
 from shadowland._core.world.state cimport Place, WorldState, may_see
@@ -34,6 +34,7 @@ cdef enum:                              # keys of newcomers' ranks
 
     TRADE_TICKS = 16                    # so often an observer without a free seat is looked round for,
     TRADES = 4                          # and at most so many seats go to somebody nearer
+    FEW = 8                             # seats that are found faster one by one than by sorting all who want them
 
 cdef struct Interest:
     GridHit* hits                       # slots
@@ -96,11 +97,15 @@ cdef inline uint32_t choose(Interest* look, WorldState* world, const Observer* o
 cdef inline uint32_t seat_newcomers(Interest* look, const WorldState* world, Observer* observer, const Place* centre,
                                     uint32_t count) noexcept nogil:
     """Seats for the `count` slots in look.ranks, as far as there are any; how many chosen ones were left without."""
-    cdef uint32_t i, k, seat = take_seat(observer, 0, look.seats), left = 0
+    cdef uint32_t i, k, seat = take_seat(observer, 0, look.seats), left = 0, free = 0
     cdef const Place* place
     cdef Entry* entry
-    if seat != NO_SLOT:
+    for i in range(seat, look.seats if seat != NO_SLOT else 0):
+        free += observer.entries[i].state == SEAT_FREE
+    if free > FEW:
         rank_sort(look.ranks, count)
+    else:                               # a crowd, and few seats
+        rank_front(look.ranks, count, free)
     for i in range(count):
         if seat == NO_SLOT:
             look.unseated += i != 0     # at 0 it is counted already

@@ -42,3 +42,16 @@ cdef inline void rank_sort(Ranked* ranks, uint32_t count) noexcept nogil:
         ranks[i] = ranks[0]
         ranks[0] = last
         rank_sink(ranks, 0, i)
+
+cdef inline void rank_front(Ranked* ranks, uint32_t count, uint32_t front) noexcept nogil:
+    """The first `front` as rank_sort() would have them; the others in no order. For a few of many."""
+    cdef uint32_t i, k, least
+    cdef Ranked first
+    for i in range(front if front < count else count):
+        least = i
+        for k in range(i + 1, count):
+            if ranks_before(&ranks[k], &ranks[least]):
+                least = k
+        first = ranks[least]
+        ranks[least] = ranks[i]
+        ranks[i] = first
