@@ -234,12 +234,13 @@ def test_a_running_server_is_inspected_and_told_to_ban(tmp_path: Path) -> None:
 def test_sighup_asks_for_the_rules_again(tmp_path: Path) -> None:
     path = tmp_path / "guard.toml"
     path.write_text(RULE.format(1))
+    before = signal.getsignal(signal.SIGHUP)                    # under nohup it is ignored
     with Rules(sl.Server(), settings(guard=str(path))) as rules:
         path.write_text(RULE.format(44))
         os.kill(os.getpid(), signal.SIGHUP)
         rules.look()                                        # at once, no second later
         assert [one.rule.per_second for one in rules.app.guard.rules()] == [44]
-    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGHUP) == before
 
 
 def test_messages_that_fit_no_class_close_their_sender() -> None:
